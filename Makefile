@@ -1,0 +1,54 @@
+# Every target sets itself up: a fresh machine needs Python 3.11 or newer, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := backend tests alembic
+export PYTHONPATH := backend
+
+.PHONY: demo serve sandbox test check fix lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## A lesson made from a source text, and the ledger of it (SOURCE=path, LIVE=1)
+	@$(BIN)/python -m demo $(if $(SOURCE),--source "$(SOURCE)") $(if $(LIVE),--live)
+
+serve: $(READY) ## The backend on PORT (8000), with /docs; the sandbox answers while no key is set
+	@$(BIN)/python -m serve --port $(or $(PORT),8000)
+
+sandbox: $(READY) ## The sandbox alone on PORT (8081)
+	@$(BIN)/python -m sandbox --port $(or $(PORT),8081)
+
+test: $(READY) ## The whole suite, on SQLite and PostgreSQL
+	@$(BIN)/python -m pytest -q
+
+check: $(READY) ## What CI runs: lint, format, types, walls, migrations, tests with coverage
+	@$(BIN)/ruff check --output-format concise $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(MAKE) --no-print-directory test-with-coverage
+
+.PHONY: test-with-coverage
+test-with-coverage: $(READY)
+	@$(BIN)/python -m pytest -q --cov --cov-report=term-missing --cov-fail-under=100
+
+fix: $(READY) ## Format, and mend what the linter can
+	@$(BIN)/ruff check --quiet --fix $(SOURCES); $(BIN)/ruff format --quiet $(SOURCES)
+
+lock: $(READY) ## Lock the newest allowed versions, with hashes
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev pyproject.toml \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock $(UPGRADE)
+
+clean: ## Remove what the targets made
+	@rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage backend.db*

@@ -1,0 +1,1 @@
+"""What every module of the backend stands on. It imports no module."""
