@@ -1,0 +1,58 @@
+"""The routes: which path is answered by which handler."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.audio import speak, transcribe
+from sandbox.chat_api import complete
+from sandbox.embeddings import embed
+from sandbox.endpoint import Handler, State, endpoint
+from sandbox.faults import Fault
+from sandbox.images import edit, generate
+from sandbox.listing import list_models, one_model
+from sandbox.responses_api import count_input, respond
+from sandbox.wire import ApiError, Json, Reply
+
+_POST: dict[str, Handler] = {
+    "/v1/responses": respond,
+    "/v1/responses/input_tokens": count_input,
+    "/v1/chat/completions": complete,
+    "/v1/embeddings": embed,
+    "/v1/images/generations": generate,
+    "/v1/images/edits": edit,
+    "/v1/audio/speech": speak,
+    "/v1/audio/transcriptions": transcribe,
+}
+_GET: dict[str, Handler] = {"/v1/models": list_models, "/v1/models/{model:path}": one_model}
+_EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_MARK = {"x-sandbox": "true"}
+
+
+def create_app(state: State) -> Starlette:
+    """The ASGI application over a server's state."""
+
+    async def journal(request: Request) -> Response:
+        if request.method == "DELETE":
+            state.reset()
+        return JSONResponse(state.journal.as_json(), headers=_MARK)
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"status": "ok", "sandbox": True}, headers=_MARK)
+
+    return Starlette(
+        routes=[
+            *(Route(path, endpoint(h, state), methods=["POST"]) for path, h in _POST.items()),
+            *(Route(path, endpoint(h, state), methods=["GET"]) for path, h in _GET.items()),
+            Route("/sandbox/journal", journal, methods=["GET", "DELETE"]),
+            Route("/sandbox/health", health),
+            Route("/{path:path}", endpoint(_unknown_url, state), methods=_EVERY_METHOD),
+        ],
+    )
+
+
+def _unknown_url(_body: Json, _fault: Fault) -> Reply:
+    raise ApiError(404, "Invalid URL: the sandbox has no such endpoint.", code="unknown_url")
