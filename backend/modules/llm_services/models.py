@@ -1,0 +1,100 @@
+"""The ledger's table: one row for every request that was made of a language model."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Float,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    false,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from modules.shared.db import Base, Guid, UtcDateTime
+
+_Json = JSON(none_as_null=True)
+_FilteredJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# Conditions and tails of indexes that a lint of the model must see, too.
+_OPEN = text("status <> 'completed'")
+_TALKING = text("conversation_id IS NOT NULL")
+
+
+class LLMRequest(Base):
+    """One request and its outcome.
+
+    ``status`` is ``pending`` until the call is settled, then exactly one of ``completed``,
+    ``failed`` and ``cancelled``. NULL means "not known" everywhere: an unknown price or token
+    count is never 0. Narrow columns come first and the wide ones last and deferred, so that lists
+    never read prompts. ``temperature`` and ``max_tokens`` are NOT NULL by inheritance: they hold
+    1.0 and 0 when nothing was asked for (0 = no cap was sent).
+    """
+
+    __tablename__ = "llm_requests"
+
+    id: Mapped[UUID] = mapped_column(Guid, primary_key=True)
+    user_id: Mapped[UUID | None] = mapped_column(Guid)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, server_default=func.now())
+    completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    status: Mapped[str] = mapped_column(String(50))
+    provider: Mapped[str] = mapped_column(String(50))
+    model: Mapped[str] = mapped_column(String(100))
+    requested_model: Mapped[str | None] = mapped_column(String(150))
+    response_model: Mapped[str | None] = mapped_column(String(100))
+    operation: Mapped[str] = mapped_column(String(32), default="chat", server_default="chat")
+    temperature: Mapped[float] = mapped_column(Float, default=1.0)
+    max_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    prompt_tokens: Mapped[int | None] = mapped_column(Integer)
+    completion_tokens: Mapped[int | None] = mapped_column(Integer)
+    tokens_used: Mapped[int | None] = mapped_column(Integer)
+    cache_read_tokens: Mapped[int | None] = mapped_column(Integer)
+    cache_write_tokens: Mapped[int | None] = mapped_column(Integer)
+    reasoning_tokens: Mapped[int | None] = mapped_column(Integer)
+    cost_estimate: Mapped[float | None] = mapped_column(Float)
+    cost_source: Mapped[str | None] = mapped_column(String(16))
+    price_ref: Mapped[str | None] = mapped_column(String(64))
+    execution_time_ms: Mapped[int | None] = mapped_column(Integer)
+    finish_reason: Mapped[str | None] = mapped_column(String(50))
+    error_type: Mapped[str | None] = mapped_column(String(100))
+    http_status: Mapped[int | None] = mapped_column(SmallInteger)
+    retry_attempt: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
+    maybe_paid: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    cached: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    provider_request_id: Mapped[str | None] = mapped_column(String(128))
+    conversation_id: Mapped[str | None] = mapped_column(String(64))
+    feature: Mapped[str | None] = mapped_column(String(64))
+    tenant: Mapped[str | None] = mapped_column(String(64))
+    input_preview: Mapped[str | None] = mapped_column(String(200))
+    output_preview: Mapped[str | None] = mapped_column(String(200))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    additional_params: Mapped[dict[str, Any] | None] = mapped_column(_Json)
+    dropped_params: Mapped[list[str] | None] = mapped_column(_Json)
+    usage_details: Mapped[dict[str, Any] | None] = mapped_column(_Json)
+    cost_details: Mapped[dict[str, str] | None] = mapped_column(_Json)
+    attempts: Mapped[list[dict[str, Any]] | None] = mapped_column(_Json)
+    context_data: Mapped[dict[str, Any] | None] = mapped_column(_FilteredJson)
+    response_content: Mapped[str | None] = mapped_column(Text, deferred=True)
+    messages: Mapped[list[dict[str, Any]]] = mapped_column(JSON, deferred=True)
+    response_raw: Mapped[dict[str, Any] | None] = mapped_column(_Json, deferred=True)
+
+    __table_args__ = (
+        Index("ix_llm_requests_user_created", "user_id", "created_at"),
+        Index("ix_llm_requests_created", "created_at"),
+        Index("ix_llm_requests_open", "created_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index(
+            "ix_llm_requests_conversation",
+            "conversation_id",
+            "created_at",
+            postgresql_where=_TALKING,
+            sqlite_where=_TALKING,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Code that tests share: throw-away databases and the walls around a test."""

@@ -1,0 +1,20 @@
+"""What tests of the ledger share: reading rows as they are stored, and slow transactions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import text
+
+from modules.shared.db import get_engine
+
+
+def rows(where: str = "1=1") -> list[dict[str, Any]]:
+    """Rows of the ledger of ``DATABASE_URL``, oldest first, on a connection of their own."""
+    statement = text(f"SELECT * FROM llm_requests WHERE {where} ORDER BY created_at, id")  # noqa: S608
+    with get_engine().connect() as connection:
+        return [dict(row._mapping) for row in connection.execute(statement)]
+
+
+def statuses() -> Sequence[str]:
+    """The status of every row, sorted."""
+    return sorted(row["status"] for row in rows())
