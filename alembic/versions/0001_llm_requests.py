@@ -14,7 +14,6 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 from alembic.util import CommandError
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from alembic import op
@@ -60,7 +59,6 @@ LEGACY_INDEXES = tuple((f"ix_{TABLE}_{column}", (column,), None) for column in L
 def _columns() -> list[sa.Column[object]]:
     guid = sa.CHAR(36).with_variant(sa.Uuid(), "postgresql")
     time = sa.DateTime(timezone=True)
-    filtered_json = sa.JSON().with_variant(JSONB(), "postgresql")
     return [
         sa.Column("id", guid, nullable=False),
         sa.Column("user_id", guid),
@@ -102,7 +100,7 @@ def _columns() -> list[sa.Column[object]]:
         sa.Column("usage_details", sa.JSON),
         sa.Column("cost_details", sa.JSON),
         sa.Column("attempts", sa.JSON),
-        sa.Column("context_data", filtered_json),
+        sa.Column("context_data", sa.JSON()),
         sa.Column("response_content", sa.Text),
         sa.Column("messages", sa.JSON, nullable=False),
         sa.Column("response_raw", sa.JSON),

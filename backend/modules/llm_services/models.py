@@ -17,13 +17,11 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from modules.shared.db import Base, Guid, UtcDateTime
 
 _Json = JSON(none_as_null=True)
-_FilteredJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 # Conditions and tails of indexes that a lint of the model must see, too.
 _OPEN = text("status <> 'completed'")
 _TALKING = text("conversation_id IS NOT NULL")
@@ -81,7 +79,7 @@ class LLMRequest(Base):
     usage_details: Mapped[dict[str, Any] | None] = mapped_column(_Json)
     cost_details: Mapped[dict[str, str] | None] = mapped_column(_Json)
     attempts: Mapped[list[dict[str, Any]] | None] = mapped_column(_Json)
-    context_data: Mapped[dict[str, Any] | None] = mapped_column(_FilteredJson)
+    context_data: Mapped[dict[str, Any] | None] = mapped_column(_Json)
     response_content: Mapped[str | None] = mapped_column(Text, deferred=True)
     messages: Mapped[list[dict[str, Any]]] = mapped_column(JSON, deferred=True)
     response_raw: Mapped[dict[str, Any] | None] = mapped_column(_Json, deferred=True)

@@ -1,0 +1,294 @@
+"""The module's settings, and the only place that reads the environment.
+
+Every setting has an ``LLM_`` name; names that earlier installations used keep working beside it.
+All faults are reported at once, by variable, and never with a secret's value.
+"""
+
+import os
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .exceptions import LLMConfigurationError
+from .types import LLMProviderType
+
+ApiFormat = Literal["responses", "chat"]
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NOT_IN_A_KEY = re.compile(r"[^\x21-\x7e]")
+
+
+def _clean_key(value: object) -> object:
+    """A key pasted with a trailing newline works; one with anything else inside is refused here,
+    because the HTTP library would quote it, whole, in its error.
+    """
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        return value
+    text = text.strip()
+    if not text:
+        raise ValueError("is empty: set a key or unset the variable")
+    if _NOT_IN_A_KEY.search(text):
+        raise ValueError("holds a space, a control character or a letter outside ASCII")
+    return text
+
+
+def _clean_url(value: str) -> str:
+    parts = urlsplit(value.strip())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http(s) URL such as https://api.example.com/v1")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password: use the API key's variable")
+    if parts.query or parts.fragment:
+        raise ValueError("must not hold a query or a fragment")
+    return value.strip().rstrip("/")
+
+
+ApiKey = Annotated[SecretStr, BeforeValidator(_clean_key)]
+BaseUrl = Annotated[str, AfterValidator(_clean_url)]
+
+
+class ProviderSettings(BaseModel):
+    """Where a provider is reached. ``api`` says which of OpenAI's formats it speaks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    api_key: ApiKey | None = None
+    base_url: BaseUrl | None = None
+    api: ApiFormat | None = None
+
+
+def _setting(
+    name: str, default: Any, description: str, legacy: str | None = None, **bounds: Any
+) -> Any:
+    """A field read from ``LLM_<NAME>`` or from its legacy name."""
+    aliases = AliasChoices(f"LLM_{name}", *([legacy] if legacy else []))
+    return Field(default, validation_alias=aliases, description=description, **bounds)
+
+
+class LLMConfig(BaseSettings):
+    """All settings, frozen. Build it with `create_llm_config_from_env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LLM_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        validate_by_name=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+    openai_api_key: ApiKey | None = _setting(
+        "OPENAI_API_KEY", None, "Key of the `openai` provider.", "OPENAI_API_KEY"
+    )
+    openai_base_url: BaseUrl | None = _setting(
+        "OPENAI_BASE_URL",
+        None,
+        "Endpoint of the `openai` provider; OpenAI's own by default.",
+        "OPENAI_BASE_URL",
+    )
+    azure_openai_api_key: ApiKey | None = _setting(
+        "AZURE_OPENAI_API_KEY", None, "Key of the `azure_openai` provider.", "AZURE_OPENAI_API_KEY"
+    )
+    azure_openai_endpoint: BaseUrl | None = _setting(
+        "AZURE_OPENAI_ENDPOINT",
+        None,
+        "Azure resource, such as https://name.openai.azure.com; its v1 API is used.",
+        "AZURE_OPENAI_ENDPOINT",
+    )
+    providers: dict[str, ProviderSettings] = Field(
+        default_factory=dict,
+        description="Any provider: `LLM_PROVIDERS__<NAME>__{API_KEY,BASE_URL,API}`; "
+        "`API` is `responses` or `chat`.",
+    )
+    roles: dict[str, str] = Field(
+        default_factory=dict,
+        description="What a role stands for: `LLM_ROLES__<ROLE>=provider:model`.",
+    )
+    model: str | None = _setting(
+        "MODEL",
+        None,
+        "Model (or role, or `provider:model`) of calls that name none; the role `fast` by default.",
+        "OPENAI_MODEL",
+        max_length=150,
+    )
+    temperature: float | None = _setting(
+        "TEMPERATURE",
+        None,
+        "Sent when a call gives none; unset, the model's own default holds.",
+        "TEMPERATURE",
+        ge=0,
+        le=2,
+    )
+    max_tokens: int | None = _setting(
+        "MAX_TOKENS",
+        None,
+        "Cap on visible plus reasoning tokens of calls that give none; unset, no cap is sent.",
+        "MAX_TOKENS",
+        ge=1,
+        lt=2**31,
+    )
+    request_timeout: float = _setting(
+        "REQUEST_TIMEOUT",
+        120.0,
+        "Deadline of a whole call in seconds: queueing, attempts and waits together.",
+        "REQUEST_TIMEOUT",
+        gt=0,
+        le=86_400,
+    )
+    max_retries: int = _setting(
+        "MAX_RETRIES",
+        2,
+        "HTTP requests after the first, retries and re-asks together.",
+        "MAX_RETRIES",
+        ge=0,
+        le=20,
+    )
+    write_timeout: float = _setting(
+        "WRITE_TIMEOUT",
+        2.0,
+        "How long in seconds a call waits for the ledger's database.",
+        gt=0,
+        le=60,
+    )
+    price_overrides: FilePath | None = _setting(
+        "PRICE_OVERRIDES", None, "JSON file of prices that go before the bundled ones."
+    )
+    image_model: str | None = _setting(
+        "IMAGE_MODEL", None, "What the role `image` stands for (reserved).", "IMAGE_MODEL"
+    )
+    image_quality: str | None = _setting(
+        "IMAGE_QUALITY", None, "Quality of images (reserved).", "IMAGE_QUALITY"
+    )
+    enable_web_search: bool = _setting(
+        "ENABLE_WEB_SEARCH",
+        default=True,
+        description="May calls search the web (reserved).",
+        legacy="ENABLE_WEB_SEARCH",
+    )
+    web_search_context_size: Literal["low", "medium", "high"] = _setting(
+        "WEB_SEARCH_CONTEXT_SIZE",
+        "medium",
+        "How much of the pages found the model reads (reserved).",
+        "WEB_SEARCH_CONTEXT_SIZE",
+    )
+    cache_enabled: bool = _setting(
+        "CACHE_ENABLED",
+        default=False,
+        description="Whether answers may come from the cache (reserved).",
+    )
+    cache_dir: str | None = _setting(
+        "CACHE_DIR", None, "Folder of the cache; in memory when unset (reserved)."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None = _setting(
+        "LOG_LEVEL", None, "Level of the logger `modules.llm_services`.", "LOG_LEVEL"
+    )
+    log_requests: bool = _setting(
+        "LOG_REQUESTS",
+        default=False,
+        description="One log line per call, without content.",
+        legacy="LOG_REQUESTS",
+    )
+
+    def provider(self, name: str) -> ProviderSettings:
+        """Settings of a provider, its legacy variables filled in where the new ones are silent."""
+        given = self.providers.get(name, ProviderSettings())
+        legacy = {
+            LLMProviderType.OPENAI: (self.openai_api_key, self.openai_base_url),
+            LLMProviderType.AZURE_OPENAI: (self.azure_openai_api_key, self._azure_base_url()),
+        }
+        key, url = legacy.get(name, (None, None))  # type: ignore[call-overload]
+        return ProviderSettings(
+            api_key=given.api_key or key, base_url=given.base_url or url, api=given.api
+        )
+
+    def _azure_base_url(self) -> str | None:
+        endpoint = self.azure_openai_endpoint
+        if endpoint is None or endpoint.endswith("/openai/v1"):
+            return endpoint
+        return f"{endpoint}/openai/v1"
+
+    @model_validator(mode="after")
+    def _check_names(self) -> "LLMConfig":
+        for kind, names in (("provider", self.providers), ("role", self.roles)):
+            for name in names:
+                if not _NAME.fullmatch(name):
+                    raise ValueError(f"{kind} name {name!r} must be letters, digits and _")
+        return self
+
+
+def create_llm_config_from_env() -> LLMConfig:
+    """The settings of the environment.
+
+    Raises `LLMConfigurationError` that lists every fault with its variable and no secret.
+    """
+    try:
+        return LLMConfig()
+    except ValidationError as error:
+        faults = [_fault(entry) for entry in error.errors(include_input=False, include_url=False)]
+        raise LLMConfigurationError("; ".join(faults)) from None
+
+
+def environment_key() -> tuple[tuple[str, str], ...]:
+    """What the settings depend on: equal keys mean equal settings."""
+    given = os.environ
+    prefixed = [(name, value) for name, value in given.items() if name.startswith("LLM_")]
+    legacy = [(name, given[name]) for name in _LEGACY_NAMES if name in given]
+    return (*sorted(prefixed), *legacy)
+
+
+def _fault(entry: Any) -> str:
+    location = [str(part) for part in entry["loc"]]
+    message = str(entry["msg"]).removeprefix("Value error, ")
+    return f"{_variable(location)}: {message}" if location else message
+
+
+def _variable(location: list[str]) -> str:
+    """The variable that the user set, of the several names that a setting may have."""
+    if location[0] in LLMConfig.model_fields:
+        return "__".join(["LLM_" + location[0].upper(), *(part.upper() for part in location[1:])])
+    for field in LLMConfig.model_fields.values():
+        names = _names(field)
+        if location[0] in names:
+            return next((name for name in names if name in os.environ), location[0])
+    return location[0]
+
+
+def _names(field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
+
+
+_LEGACY_NAMES = tuple(
+    name
+    for field in LLMConfig.model_fields.values()
+    for name in _names(field)
+    if not name.startswith("LLM_")
+)
+
+
+def settings_table() -> str:
+    """The settings as a Markdown table, for the documentation."""
+    lines = ["| variable | also read | default | meaning |", "|---|---|---|---|"]
+    for name, field in LLMConfig.model_fields.items():
+        first, *others = _names(field) or [f"LLM_{name.upper()}__…"]
+        also = ", ".join(f"`{other}`" for other in others if other != first)
+        default = "" if field.is_required() or field.default in (None, ...) else field.default
+        shown = f"`{default}`" if default != "" and field.default_factory is None else ""
+        lines.append(f"| `{first}` | {also} | {shown} | {field.description} |")
+    return "\n".join(lines) + "\n"

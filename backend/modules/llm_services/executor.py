@@ -1,0 +1,131 @@
+"""THE ROAD: record, try, price. Every kind of call goes down it; it knows no provider and no SQL.
+
+::
+
+    run(call, invoke)
+      recording(call)      the row is `pending` before the first byte leaves
+        attempts           one loop, one deadline; only what may be repeated is repeated
+          invoke           the provider's part: exactly one HTTP request
+          price            each attempt that reported tokens, also a failed one
+      recording closes     status, tokens, cost, error: whatever happened
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from .exceptions import LLMError, LLMTimeoutError, LLMValidationError
+from .pricing import PriceList
+from .providers.base import Attempt, Correction, Reply
+from .recording import AttemptRecord, CallRecord, Recorder
+from .retry import RetryBudget
+from .types import Call, Usage
+
+Invoke: TypeAlias = Callable[[Call, Attempt], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A reply with what the whole call took: tokens and USD of all attempts, milliseconds."""
+
+    reply: Reply
+    usage: Usage | None
+    cost: Decimal | None
+    milliseconds: int
+    attempts: int
+
+
+class Executor:
+    """Runs calls. One per process and database; calls share nothing but the ledger's writer."""
+
+    def __init__(self, recorder: Recorder, prices: PriceList) -> None:
+        self._recorder = recorder
+        self._prices = prices
+
+    async def run(self, call: Call, invoke: Invoke) -> Outcome:
+        """One call from its row to its answer. Raises `LLMError` or a cancellation, only."""
+        async with self._recorder.recording(call) as record:
+            reply = await self._answer(call, invoke, record)
+            record.completed(reply)
+        return Outcome(
+            reply=reply,
+            usage=record.usage,
+            cost=record.cost,
+            milliseconds=record.milliseconds,
+            attempts=len(record.attempts),
+        )
+
+    async def _answer(self, call: Call, invoke: Invoke, record: CallRecord) -> Reply:
+        budget = RetryBudget(call.max_retries, record.started + call.timeout)
+        correction = None
+        while True:
+            try:
+                return await self._attempt(call, invoke, record, budget, correction)
+            except LLMError as error:
+                wait = budget.wait_after(error)
+                if wait is None:
+                    raise
+                correction = _correction(error) or correction
+            await asyncio.sleep(wait)
+
+    async def _attempt(
+        self,
+        call: Call,
+        invoke: Invoke,
+        record: CallRecord,
+        budget: RetryBudget,
+        correction: Correction | None,
+    ) -> Reply:
+        attempt = record.begin_attempt()
+        seconds = budget.seconds_left
+        request = Attempt(number=attempt.number, seconds_left=seconds, correction=correction)
+        try:
+            reply = await _within(seconds, invoke(call, request), call)
+        except LLMError as error:
+            attempt.failed(error)
+            self._price(call, attempt)
+            raise
+        except BaseException:
+            attempt.interrupted()
+            raise
+        attempt.answered(reply)
+        self._price(call, attempt, reply)
+        return reply
+
+    def _price(self, call: Call, attempt: AttemptRecord, reply: Reply | None = None) -> None:
+        """What the attempt's tokens cost; without tokens there is nothing to price."""
+        if attempt.usage is None:
+            return
+        attempt.price = self._prices.price(
+            call.provider,
+            call.model,
+            attempt.usage,
+            attempt.started_at,
+            response_model=reply.model if reply else None,
+            service_tier=reply.service_tier if reply else None,
+        )
+
+
+async def _within(seconds: float, answer: Awaitable[Reply], call: Call) -> Reply:
+    """The answer, or an error of ours: the deadline's, or a wrapped one that nobody foresaw."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await answer
+    except TimeoutError:
+        raise LLMTimeoutError(
+            f"no answer within the deadline of {call.timeout:g} s", maybe_billed=True
+        ) from None
+    except LLMError:
+        raise
+    except Exception as error:
+        raise LLMError(
+            f"unexpected {type(error).__name__} while calling the provider", maybe_billed=True
+        ) from error
+
+
+def _correction(error: LLMError) -> Correction | None:
+    if isinstance(error, LLMValidationError):
+        return Correction(text=error.last_text or "", problem=error.message)
+    return None

@@ -1,0 +1,67 @@
+"""What every adapter offers, and what it answers with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+from modules.llm_services.types import Call, JsonObject, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """The last answer and what was wrong with it, for the model to do better."""
+
+    text: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One HTTP request to make: its number in the call, seconds left, and what to correct."""
+
+    number: int
+    seconds_left: float
+    correction: Correction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a provider answered, in our words.
+
+    ``model`` is the one that answered. ``usage_details`` and ``raw`` are the provider's own JSON,
+    ``raw`` without the text, which is kept once. ``parsed`` is an instance of the call's
+    ``output_type`` when it has one.
+    """
+
+    text: str
+    model: str | None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    usage_details: JsonObject | None = None
+    service_tier: str | None = None
+    http_status: int | None = None
+    provider_request_id: str | None = None
+    raw: JsonObject | None = None
+    dropped_params: Sequence[str] = field(default=())
+    parsed: BaseModel | None = None
+
+
+class LLMProvider(Protocol):
+    """An adapter: a name, and a way to let go of its connections."""
+
+    name: str
+
+    async def aclose(self) -> None:
+        """Close connections. Calls under way may fail."""
+        ...
+
+
+@runtime_checkable
+class GeneratesText(LLMProvider, Protocol):
+    """Answers messages with text, or with an object when the call has an ``output_type``."""
+
+    async def generate_text(self, call: Call, attempt: Attempt) -> Reply:
+        """Make exactly one HTTP request. Raises `LLMError` subclasses and nothing else."""
+        ...

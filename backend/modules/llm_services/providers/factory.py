@@ -1,0 +1,65 @@
+"""Which providers there are. One that speaks OpenAI's formats is a row of data.
+
+To add one: a row in ``PROVIDERS``, or no code at all: ``LLM_PROVIDERS__<NAME>__BASE_URL`` makes a
+provider of that name with the formats of ``LLM_PROVIDERS__<NAME>__API`` (``chat`` by default).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modules.llm_services.exceptions import LLMConfigurationError
+from modules.llm_services.types import LLMProviderType
+
+from .base import LLMProvider
+
+if TYPE_CHECKING:
+    from modules.llm_services.config import ApiFormat, LLMConfig, ProviderSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRow:
+    """What is known of a provider: the format it speaks and what it needs to be reached."""
+
+    api: ApiFormat
+    key_variable: str | None = None
+    url_variable: str | None = None
+
+
+PROVIDERS: Mapping[str, ProviderRow] = {
+    LLMProviderType.OPENAI: ProviderRow(api="responses", key_variable="OPENAI_API_KEY"),
+    LLMProviderType.AZURE_OPENAI: ProviderRow(
+        api="responses",
+        key_variable="AZURE_OPENAI_API_KEY",
+        url_variable="AZURE_OPENAI_ENDPOINT",
+    ),
+}
+
+
+def provider_names(config: LLMConfig) -> frozenset[str]:
+    """Every provider that a model may name."""
+    return frozenset(PROVIDERS) | config.providers.keys()
+
+
+def create_llm_provider(config: LLMConfig, name: str = LLMProviderType.OPENAI) -> LLMProvider:
+    """An adapter with a client of its own. Loads the vendor's SDK (about a second, once).
+
+    Raises `LLMConfigurationError` that names the missing variable.
+    """
+    settings = config.provider(name)
+    row = PROVIDERS.get(name) or ProviderRow(
+        api="chat", url_variable=f"LLM_PROVIDERS__{name.upper()}__BASE_URL"
+    )
+    _require(settings, row)
+    from .openai import OpenAIProvider
+
+    return OpenAIProvider(name, settings, settings.api or row.api)
+
+
+def _require(settings: ProviderSettings, row: ProviderRow) -> None:
+    if row.key_variable and settings.api_key is None:
+        raise LLMConfigurationError(f"{row.key_variable} is not set")
+    if row.url_variable and settings.base_url is None:
+        raise LLMConfigurationError(f"{row.url_variable} is not set")

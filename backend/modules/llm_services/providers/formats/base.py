@@ -1,0 +1,101 @@
+"""What a wire format does, and the checks that every format shares."""
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from modules.llm_services.exceptions import LLMBadResponseError
+from modules.llm_services.providers.base import Correction, Reply
+from modules.llm_services.types import Call, JsonObject
+
+COUNT_LIMIT = 2**31 - 1
+Count = Annotated[int, Field(ge=0, le=COUNT_LIMIT, strict=True)]
+
+_MEND = "Mend this and answer again, with the JSON only."
+
+
+class Wire(BaseModel):
+    """Base of the parts of replies that we read; what we do not know is left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+W = TypeVar("W", bound=Wire)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSchema:
+    """The JSON schema of a structured answer, ready to be sent."""
+
+    name: str
+    schema: JsonObject
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a format needs to write a body."""
+
+    call: Call
+    parameters: Mapping[str, Any]
+    schema: OutputSchema | None = None
+    correction: Correction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireFormat:
+    """One way to talk to a model. ``only`` names parameters that no other format can carry."""
+
+    path: str
+    body: Callable[[Request], JsonObject]
+    reply: Callable[[JsonObject], Reply]
+    only: Set[str] = frozenset()
+
+
+def decode(body: bytes) -> JsonObject:
+    """The JSON object of a success reply. Raises `LLMBadResponseError` for anything else."""
+    try:
+        value = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise LLMBadResponseError(
+            "the provider's answer is not JSON", maybe_billed=True, response_body=_excerpt(body)
+        ) from error
+    if not isinstance(value, dict):
+        raise LLMBadResponseError(
+            f"the provider's answer is a JSON {type(value).__name__}, not an object",
+            maybe_billed=True,
+            response_body=_excerpt(body),
+        )
+    return value
+
+
+def read(shape: type[W], value: JsonObject) -> W:
+    """The parts that we need, checked. Raises `LLMBadResponseError` naming what is wrong."""
+    try:
+        return shape.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise LLMBadResponseError(
+            f"the provider's answer has an unexpected shape at {where!r}: {first['msg']}",
+            maybe_billed=True,
+            response_body=_excerpt(pydantic_core.to_json(value, fallback=str)),
+        ) from None
+
+
+def corrected(messages: list[JsonObject], correction: Correction | None) -> list[JsonObject]:
+    """The conversation so far and what to do better, when the last answer did not fit."""
+    if correction is None:
+        return messages
+    return [
+        *messages,
+        {"role": "assistant", "content": correction.text},
+        {"role": "user", "content": f"{correction.problem}\n{_MEND}"},
+    ]
+
+
+def _excerpt(body: bytes) -> str:
+    return body[:2_000].decode("utf-8", "replace")

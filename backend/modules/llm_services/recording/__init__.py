@@ -1,0 +1,12 @@
+"""One call = one row: ``pending`` before the first byte leaves, then exactly one final status.
+
+``recorder`` is the door (it opens and closes a call's row), ``record`` keeps what happens in
+between, ``writer`` is the one thread per database that commits rows, in groups when many wait.
+"""
+
+from .engine import ledger_engine
+from .record import AttemptRecord, CallRecord
+from .recorder import Recorder
+from .writer import LedgerWriter
+
+__all__ = ["AttemptRecord", "CallRecord", "LedgerWriter", "Recorder", "ledger_engine"]

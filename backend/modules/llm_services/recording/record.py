@@ -1,0 +1,158 @@
+"""What happened to one call, kept while it is open: its attempts, its tokens, its money."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from modules.llm_services.exceptions import LLMError
+from modules.llm_services.pricing import Price
+from modules.llm_services.providers.base import Reply
+from modules.llm_services.redaction import safe_error_text
+from modules.llm_services.types import Call, JsonObject, RequestStatus, Usage
+
+
+@dataclass(slots=True, kw_only=True)
+class AttemptRecord:
+    """One HTTP request to a provider and how it ended."""
+
+    number: int
+    model: str
+    started_at: datetime
+    started: float
+    outcome: str = "pending"
+    milliseconds: int | None = None
+    http_status: int | None = None
+    provider_request_id: str | None = None
+    usage: Usage | None = None
+    maybe_paid: bool = False
+    price: Price | None = None
+
+    def answered(self, reply: Reply) -> None:
+        """The provider answered and the answer is usable."""
+        self._ended("answered")
+        self.http_status = reply.http_status
+        self.provider_request_id = reply.provider_request_id
+        self.usage = reply.usage
+
+    def failed(self, error: LLMError) -> None:
+        """The provider failed, or answered something that cannot be used."""
+        self._ended(error.error_type)
+        self.http_status = error.status_code
+        self.provider_request_id = error.provider_request_id
+        self.usage = error.usage
+        self.maybe_paid = error.maybe_billed
+
+    def interrupted(self) -> None:
+        """Cancelled while the provider was at work: it may have answered, and charged."""
+        self._ended("Cancelled")
+        self.maybe_paid = True
+
+    def _ended(self, outcome: str) -> None:
+        self.outcome = outcome
+        self.milliseconds = _milliseconds_since(self.started)
+
+    def as_json(self) -> JsonObject:
+        """The entry in the row's ``attempts``."""
+        return {
+            "n": self.number,
+            "model": self.model,
+            "started_at": self.started_at.isoformat(timespec="milliseconds"),
+            "ms": self.milliseconds,
+            "outcome": self.outcome,
+            "http_status": self.http_status,
+            "provider_request_id": self.provider_request_id,
+            "usage": self.usage.as_dict() if self.usage else None,
+            "maybe_paid": self.maybe_paid,
+        }
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """One call from its first row to its last."""
+
+    call: Call
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: float = field(default_factory=time.monotonic)
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    status: RequestStatus = RequestStatus.PENDING
+    reply: Reply | None = None
+    error: LLMError | None = None
+
+    def begin_attempt(self) -> AttemptRecord:
+        """Note that another HTTP request is about to be sent."""
+        attempt = AttemptRecord(
+            number=len(self.attempts) + 1,
+            model=self.call.model,
+            started_at=datetime.now(UTC),
+            started=time.monotonic(),
+        )
+        self.attempts.append(attempt)
+        return attempt
+
+    def completed(self, reply: Reply) -> None:
+        """The call ended with an answer."""
+        self.status, self.reply = RequestStatus.COMPLETED, reply
+
+    def failed(self, error: LLMError) -> None:
+        """The call ended with an error, which learns whose row it is and what it cost."""
+        self.status, self.error = RequestStatus.FAILED, error
+        error.request_id = self.call.id
+        error.provider = error.provider or self.call.provider
+        error.model = error.model or self.call.model
+        error.usage, error.cost = self.usage, self.cost
+        error.maybe_billed = self.maybe_paid
+
+    def cancelled(self) -> None:
+        """The caller went away."""
+        self.status = RequestStatus.CANCELLED
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens of all attempts that reported them; ``None`` when none did."""
+        reported = [attempt.usage for attempt in self.attempts if attempt.usage is not None]
+        return sum(reported[1:], reported[0]) if reported else None
+
+    @property
+    def cost(self) -> Decimal | None:
+        """USD of all attempts whose price is known; ``None`` when none is."""
+        known = [price.total for price in self._prices if price.total is not None]
+        return sum(known, Decimal(0)) if known else None
+
+    @property
+    def _prices(self) -> list[Price]:
+        return [attempt.price for attempt in self.attempts if attempt.price is not None]
+
+    @property
+    def last_price(self) -> Price | None:
+        """Says where the price came from; all attempts of a call are priced alike."""
+        prices = self._prices
+        return prices[-1] if prices else None
+
+    @property
+    def cost_details(self) -> dict[str, str] | None:
+        """USD by token class over all attempts, as decimal strings."""
+        totals: dict[str, Decimal] = {}
+        for price in self._prices:
+            for name, amount in (price.details or {}).items():
+                totals[name] = totals.get(name, Decimal(0)) + Decimal(amount)
+        return {name: str(amount) for name, amount in totals.items()} or None
+
+    @property
+    def maybe_paid(self) -> bool:
+        """Whether an answer may have been charged that never arrived."""
+        return any(attempt.maybe_paid for attempt in self.attempts)
+
+    @property
+    def milliseconds(self) -> int:
+        """From the first row until now, waits and retries included."""
+        return _milliseconds_since(self.started)
+
+    @property
+    def error_message(self) -> str | None:
+        """The error's text as it may be stored."""
+        return safe_error_text(str(self.error)) if self.error else None
+
+
+def _milliseconds_since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)

@@ -1,0 +1,99 @@
+"""Opens a call's row before anything is sent, and closes it whatever happens in between."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import CancelScope
+
+from modules.llm_services.exceptions import LLMError, LLMRecordingError
+from modules.llm_services.types import Call
+
+from .record import CallRecord
+from .rows import opening_row, outcome
+from .writer import LedgerWriter
+
+logger = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Turns calls into rows. ``patience`` is how many seconds a call waits for the database."""
+
+    def __init__(self, writer: LedgerWriter, *, patience: float, log_calls: bool = False) -> None:
+        self._writer = writer
+        self._patience = patience
+        self._log_calls = log_calls
+
+    @asynccontextmanager
+    async def recording(self, call: Call) -> AsyncIterator[CallRecord]:
+        """One row for what happens inside.
+
+        The row is committed as ``pending`` before the body runs; if that fails, the body does not
+        run and `LLMRecordingError` says why. However the body ends, the row gets its outcome:
+        the record says ``completed``, an `LLMError` makes it ``failed``, a cancellation
+        ``cancelled``. The outcome is in the writer's hands before the caller goes on, so that
+        neither a second cancellation nor a closed event loop can lose it.
+        """
+        record = CallRecord(call)
+        await self._open(record)
+        try:
+            yield record
+        except LLMError as error:
+            record.failed(error)
+            raise
+        except BaseException:  # a cancellation, or the interpreter on its way out
+            record.cancelled()
+            raise
+        finally:
+            await self._close(record)
+
+    async def _open(self, record: CallRecord) -> None:
+        write = self._writer.open(opening_row(record))
+        try:
+            async with asyncio.timeout(self._patience):
+                refusal = await write.done
+        except TimeoutError:
+            refusal = LLMRecordingError(
+                f"the ledger's database did not take the row within {self._patience:g} s; if the "
+                "caller holds an uncommitted write, commit before calling"
+            )
+            self._close_unseen(record, refusal)
+        except asyncio.CancelledError:
+            self._close_unseen(record, None)
+            raise
+        if refusal is not None:
+            raise refusal
+
+    def _close_unseen(self, record: CallRecord, error: LLMError | None) -> None:
+        """The row may have been written although nobody waited for it: never leave it open."""
+        record.cancelled() if error is None else record.failed(error)
+        self._writer.settle(outcome(record))
+
+    async def _close(self, record: CallRecord) -> None:
+        write = self._writer.settle(outcome(record))
+        with CancelScope(shield=True):
+            await asyncio.wait((write.done,), timeout=self._patience)
+        refusal = write.done.result() if write.done.done() else None
+        if refusal is not None:
+            logger.error("the outcome of request %s is not recorded: %s", record.call.id, refusal)
+        if self._log_calls:
+            _log(record)
+
+
+def _log(record: CallRecord) -> None:
+    """One event, no content: nothing in it comes from a prompt or an answer."""
+    call, usage = record.call, record.usage
+    logger.info(
+        "request_id=%s operation=%s provider=%s model=%s status=%s ms=%d attempts=%d tokens=%s "
+        "cost=%s",
+        call.id,
+        call.operation,
+        call.provider,
+        call.model,
+        record.status,
+        record.milliseconds,
+        len(record.attempts),
+        usage.total_tokens if usage else None,
+        record.cost,
+    )

@@ -1,0 +1,126 @@
+"""A call and its record as ledger columns: the opening row, and the outcome."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from modules.llm_services.redaction import preview, storable_text
+from modules.llm_services.types import Call, LLMMessageDTO, RequestStatus
+
+from .record import CallRecord
+
+_NO_TEMPERATURE = 1.0  # what vendors use when none is sent; the column is NOT NULL by inheritance
+_NO_CAP = 0
+_TOKEN_COLUMNS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
+
+
+def opening_row(record: CallRecord) -> dict[str, Any]:
+    """Everything that is known before anything is sent."""
+    call = record.call
+    attribution = call.attribution
+    sent = dict(call.parameters)
+    return {
+        "id": call.id,
+        "user_id": attribution.user_id,
+        "created_at": record.created_at,
+        "status": RequestStatus.PENDING,
+        "provider": call.provider,
+        "model": call.model,
+        "requested_model": call.requested_model,
+        "operation": call.operation,
+        "temperature": sent.pop("temperature", _NO_TEMPERATURE),
+        "max_tokens": sent.pop("max_tokens", _NO_CAP),
+        "conversation_id": attribution.conversation_id,
+        "feature": attribution.feature,
+        "tenant": attribution.tenant,
+        "input_preview": preview(call.messages[-1].content),
+        "additional_params": _parameters(call, sent),
+        "context_data": attribution.context,
+        "messages": [_message(message) for message in call.messages],
+    }
+
+
+def _parameters(call: Call, sent: dict[str, Any]) -> dict[str, Any] | None:
+    if call.output_type is not None:
+        sent["response_model"] = call.output_type.__name__
+    return sent or None
+
+
+def _message(message: LLMMessageDTO) -> dict[str, str]:
+    plain = {"role": str(message.role), "content": message.content}
+    return {**plain, "name": message.name} if message.name else plain
+
+
+def outcome(record: CallRecord) -> dict[str, Any]:
+    """How the call ended, with the key of the row that it is written to."""
+    return {
+        "row_id": record.call.id,
+        "status": record.status,
+        "completed_at": datetime.now(UTC),
+        "execution_time_ms": record.milliseconds,
+        "retry_attempt": max(len(record.attempts), 1),
+        "attempts": [attempt.as_json() for attempt in record.attempts] or None,
+        "maybe_paid": record.maybe_paid,
+        **_tokens(record),
+        **_money(record),
+        **_answer(record),
+        **_failure(record),
+    }
+
+
+def _tokens(record: CallRecord) -> dict[str, Any]:
+    usage = record.usage
+    counts = {name: getattr(usage, name) if usage else None for name in _TOKEN_COLUMNS}
+    return {**counts, "tokens_used": usage.total_tokens if usage else None}
+
+
+def _money(record: CallRecord) -> dict[str, Any]:
+    cost, price = record.cost, record.last_price
+    return {
+        "cost_estimate": None if cost is None else float(cost),
+        "cost_source": price.source if price else None,
+        "price_ref": price.ref if price else None,
+        "cost_details": record.cost_details,
+    }
+
+
+def _answer(record: CallRecord) -> dict[str, Any]:
+    reply, error = record.reply, record.error
+    text = reply.text if reply else (error.partial_text if error else None)
+    return {
+        "response_model": _fitting(reply.model, 100) if reply else None,
+        "finish_reason": _fitting(reply.finish_reason, 50) if reply else None,
+        "dropped_params": list(reply.dropped_params) or None if reply else None,
+        "usage_details": reply.usage_details if reply else None,
+        "response_content": None if text is None else storable_text(text),
+        "output_preview": preview(text) if text else None,
+        "response_raw": _raw(record),
+    }
+
+
+def _raw(record: CallRecord) -> dict[str, Any] | None:
+    if record.reply:
+        return record.reply.raw
+    body = record.error.response_body if record.error else None
+    return {"body": body} if body else None
+
+
+def _failure(record: CallRecord) -> dict[str, Any]:
+    error = record.error
+    last = record.attempts[-1] if record.attempts else None
+    return {
+        "error_type": error.error_type if error else None,
+        "error_message": record.error_message,
+        "http_status": last.http_status if last else None,
+        "provider_request_id": _fitting(last.provider_request_id, 128) if last else None,
+    }
+
+
+def _fitting(text: str | None, length: int) -> str | None:
+    """A provider's word as the column can hold it: providers may say anything."""
+    return None if text is None else storable_text(text)[:length]

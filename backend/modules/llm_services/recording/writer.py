@@ -1,0 +1,223 @@
+"""The one thread that writes a database's ledger, in groups when many callers wait.
+
+A caller hands over a row and awaits the commit that holds it. While one commit is under way the
+next rows gather, so that a thousand callers cost a few commits, and a lone caller one, without a
+timer. SQLite has one writer at a time anyway; free writers would only fight for its lock.
+"""
+
+import asyncio
+import atexit
+import logging
+import os
+import queue
+import threading
+import time
+import weakref
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from modules.llm_services import repo
+from modules.llm_services.exceptions import LLMRecordingError
+from modules.llm_services.models import LLMRequest
+
+logger = logging.getLogger(__name__)
+
+_GROUP = 500  # rows a transaction: bounds memory and how long the lock is held
+_PATIENCE = 1.0  # seconds until an outcome that the database refused is tried again
+_AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
+"""The database is down, locked, full or read-only: nothing is wrong with the row."""
+
+
+@dataclass(slots=True, eq=False)
+class Write:
+    """A row on its way to the database. ``done`` ends with the commit, or with the refusal."""
+
+    opens: bool
+    row: Mapping[str, Any]
+    done: "asyncio.Future[LLMRecordingError | None]"
+
+
+class LedgerWriter:
+    """Writes one database's ledger through an engine of its own. `close` drains and stops it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._inbox: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
+        self._refused: list[Write] = []
+        self._unsettled: set[Write] = set()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        atexit.register(_close, weakref.ref(self))
+
+    def open(self, row: Mapping[str, Any]) -> Write:
+        """Hand over an opening row. It is dropped if its ``done`` is cancelled in time."""
+        return self._put(row, opens=True)
+
+    def settle(self, row: Mapping[str, Any]) -> Write:
+        """Hand over an outcome. It is written whether or not anybody still waits for it, and
+        kept and tried again while the database refuses.
+        """
+        return self._put(row, opens=False)
+
+    def close(self, patience: float = 10.0) -> int:
+        """Write what waits, for ``patience`` seconds at most. Returns how many rows were left."""
+        if os.getpid() != self._process:
+            return 0  # a forked child: the rows, the thread and the connection are its parent's
+        thread = self.stop()
+        if thread is not None:
+            thread.join(patience)
+        left = len(self._unsettled)
+        if left:
+            logger.error("the ledger was closed with %d outcomes unwritten", left)
+        return left
+
+    def stop(self) -> threading.Thread | None:
+        """Tell the thread to write what waits and end; returns it, if there is one."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._inbox.put(None)
+        return thread
+
+    def _put(self, row: Mapping[str, Any], *, opens: bool) -> Write:
+        write = Write(opens, row, asyncio.get_running_loop().create_future())
+        if not opens:
+            self._unsettled.add(write)
+        if self._thread is None:
+            self._start()
+        self._inbox.put(write)
+        return write
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="llm-ledger-writer", daemon=True
+                )
+                self._thread.start()
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            group = self._gather()
+            closing = None in group
+            refused, self._refused = self._refused, []
+            self._write([*refused, *(write for write in group if write is not None)])
+        while self._refused:
+            time.sleep(_PATIENCE / 10)
+            refused, self._refused = self._refused, []
+            self._write(refused)
+        self._engine.dispose()
+
+    def _gather(self) -> list[Write | None]:
+        """Wait for something to do, then take all that waits."""
+        group: list[Write | None] = []
+        with suppress(queue.Empty):
+            group.append(self._inbox.get(timeout=_PATIENCE if self._refused else None))
+            while len(group) < _GROUP and group[-1] is not None:
+                group.append(self._inbox.get_nowait())
+        return group
+
+    def _write(self, group: Sequence[Write]) -> None:
+        """Commit a group; if one row spoils it, commit each for itself."""
+        writes = [write for write in group if not (write.opens and write.done.cancelled())]
+        if not writes:
+            return
+        error = self._commit(writes)
+        if error is None:
+            self._end(writes, None)
+        elif len(writes) > 1 and not isinstance(error, _AWAY):
+            for write in writes:
+                self._write([write])
+        else:
+            self._give_back(writes, error)
+
+    def _commit(self, writes: Sequence[Write]) -> Exception | None:
+        """One transaction; a second one when the connection turns out to have died meanwhile."""
+        error = self._transact(writes)
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return self._transact(writes)
+        return error
+
+    def _transact(self, writes: Sequence[Write]) -> Exception | None:
+        """Whatever a driver raises is an answer to the callers: this thread must go on."""
+        try:
+            with self._engine.begin() as connection:
+                _apply(connection, writes)
+        except Exception as error:  # noqa: BLE001 - it is handed on, not swallowed
+            return error
+        return None
+
+    def _give_back(self, writes: Sequence[Write], error: Exception) -> None:
+        """A refused opening row stops its call. A refused outcome waits for better times, unless
+        it is the row itself that the database cannot hold.
+        """
+        refusal = self._explain(error)
+        keep = [write for write in writes if not write.opens and isinstance(error, _AWAY)]
+        self._refused.extend(keep)
+        if keep:
+            logger.warning("%d outcomes wait for the ledger's database: %s", len(keep), refusal)
+        self._end([write for write in writes if write not in keep], refusal)
+
+    def _end(self, writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
+        self._unsettled.difference_update(writes)
+        _tell(writes, refusal)
+
+    def _explain(self, error: Exception) -> LLMRecordingError:
+        cause = type(getattr(error, "orig", None) or error).__name__
+        if not self._table_is_missing():
+            return LLMRecordingError(f"the ledger's database did not take the row ({cause})")
+        return LLMRecordingError(
+            "the table llm_requests does not exist: run `alembic upgrade head`", retryable=False
+        )
+
+    def _table_is_missing(self) -> bool:
+        try:
+            return not inspect(self._engine).has_table(LLMRequest.__tablename__)
+        except SQLAlchemyError:
+            return False
+
+
+def _apply(connection: Connection, writes: Sequence[Write]) -> None:
+    opening = [write.row for write in writes if write.opens]
+    if opening:
+        repo.insert_pending(connection, opening)
+    outcomes = [write.row for write in writes if not write.opens]
+    if outcomes:
+        repo.settle(connection, outcomes)
+
+
+def _tell(writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
+    """Wake the callers, with one call into each of their loops."""
+    waiting: dict[asyncio.AbstractEventLoop, list[Write]] = defaultdict(list)
+    for write in writes:
+        waiting[write.done.get_loop()].append(write)
+    for loop, told in waiting.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_wake, told, refusal)
+
+
+def _wake(writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
+    for write in writes:
+        if not write.done.done():
+            write.done.set_result(refusal)
+
+
+def _close(writer: "weakref.ref[LedgerWriter]") -> None:
+    alive = writer()
+    if alive is not None:
+        alive.close()

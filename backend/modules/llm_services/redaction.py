@@ -1,0 +1,67 @@
+"""What may be stored: text that every database takes, and no secret in an error message.
+
+PostgreSQL refuses NUL in text and lone surrogates anywhere; SQLite stores both. What the caller
+gets is never changed, only what is written down.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+MESSAGE_LIMIT = 4_000
+PREVIEW_LIMIT = 200
+_SECRET = re.compile(
+    r"\b(?:sk|pk|rk|key|api)[-_][A-Za-z0-9_\-*]{6,}|\bBearer\s+[^\s'\"]+|\bAIza[0-9A-Za-z_\-]{20,}",
+    re.IGNORECASE,
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x1b]")
+
+
+def storable_text(text: str) -> str:
+    """The text without what a database would refuse; the same object when nothing is wrong."""
+    if text.isascii():
+        return text.replace("\x00", "\N{REPLACEMENT CHARACTER}") if "\x00" in text else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "replace").decode()
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}") if "\x00" in text else text
+
+
+def storable_json(value: object) -> str:
+    """Compact JSON that every database takes: no NUL, no lone surrogate, no NaN."""
+    try:
+        text = _dumps(value)
+    except ValueError:
+        text = _dumps(_without_nan(value))
+    return storable_text(text.replace("\\u0000", "\N{REPLACEMENT CHARACTER}"))
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def safe_error_text(text: str) -> str:
+    """An error message as it may be stored and logged: one bounded text without keys or escapes."""
+    return _CONTROL.sub(" ", storable_text(without_secrets(text)))[:MESSAGE_LIMIT]
+
+
+def without_secrets(text: str) -> str:
+    """The text with everything that looks like a key masked."""
+    return _SECRET.sub("***", text)
+
+
+def preview(text: str) -> str | None:
+    """The first characters of a text, for lists; ``None`` for an empty one."""
+    return storable_text(text[:PREVIEW_LIMIT]) or None

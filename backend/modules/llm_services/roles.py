@@ -1,0 +1,79 @@
+"""What a caller's word for a model means: a role, ``provider:model``, or a plain model name.
+
+Model names die within weeks; siblings name a role and the configuration says what it is today.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .exceptions import LLMConfigurationError, LLMInputError
+from .types import LLMProviderType
+
+if TYPE_CHECKING:
+    from .config import LLMConfig
+
+DEFAULT_ROLE = "fast"
+DEFAULT_ROLES = {"fast": "openai:gpt-6-luna", "smart": "openai:gpt-6.1-sol"}
+_MODEL_NAME = re.compile(r"[\x21-\x7e]{1,100}")
+_FINE_TUNED = "ft"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChoice:
+    """A provider and its model; ``requested`` is the caller's word when it said something else."""
+
+    provider: str
+    model: str
+    requested: str | None = None
+
+
+def resolve_model(config: LLMConfig, providers: Set[str], word: object = None) -> ModelChoice:
+    """The model that ``word`` stands for; without a word, the configured one.
+
+    Raises `LLMInputError` for a word that means nothing, `LLMConfigurationError` when it is the
+    configuration's word that does not.
+    """
+    if word is not None and not isinstance(word, str):
+        raise LLMInputError(f"model must be a str, not {type(word).__name__}")
+    asked = config.model or DEFAULT_ROLE if word is None else word
+    role = config.roles.get(asked) or DEFAULT_ROLES.get(asked)
+    try:
+        choice = _parse(role or asked, providers)
+    except LLMInputError as error:
+        if role is None and word is not None:
+            raise
+        where = f"LLM_ROLES__{asked.upper()}" if role else "LLM_MODEL"
+        raise LLMConfigurationError(f"{where}: {error.message}") from None
+    if asked in {choice.model, f"{choice.provider}:{choice.model}"}:
+        return choice
+    return ModelChoice(provider=choice.provider, model=choice.model, requested=asked)
+
+
+def check_roles(config: LLMConfig, providers: Set[str]) -> None:
+    """Raise `LLMConfigurationError` now for what would otherwise fail at the first call."""
+    for word in (None, *config.roles):
+        resolve_model(config, providers, word)
+
+
+def _parse(text: str, providers: Set[str]) -> ModelChoice:
+    prefix, colon, rest = text.partition(":")
+    if not colon or prefix == _FINE_TUNED:
+        return ModelChoice(provider=LLMProviderType.OPENAI, model=_model_name(text))
+    if prefix not in providers:
+        known = ", ".join(sorted(providers))
+        raise LLMInputError(
+            f"model {text[:80]!r} names the provider {prefix[:40]!r}; known are {known}"
+        )
+    return ModelChoice(provider=prefix, model=_model_name(rest))
+
+
+def _model_name(name: str) -> str:
+    if not _MODEL_NAME.fullmatch(name):
+        raise LLMInputError(
+            f"model {name[:80]!r} must be 1 to 100 printable ASCII characters without spaces"
+        )
+    return name

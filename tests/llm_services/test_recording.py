@@ -1,0 +1,453 @@
+"""One call = one row, whatever the database, the caller and the process do meanwhile."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from sqlalchemy import Engine, event
+
+from modules.llm_services.exceptions import LLMError, LLMProviderError, LLMRecordingError
+from modules.llm_services.executor import Executor
+from modules.llm_services.ids import uuid7
+from modules.llm_services.pricing import PriceList
+from modules.llm_services.providers.base import Attempt, Reply
+from modules.llm_services.recording import LedgerWriter, Recorder, ledger_engine
+from modules.llm_services.types import Call, LLMMessageDTO, Usage
+from modules.shared.db import engine_for, get_engine
+from tests.support.ledger import rows, statuses
+from tests.support.migrations import upgrade
+from tests.support.postgres import PostgresServer
+
+PATIENCE = 0.6
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def a_call(**changes: Any) -> Call:
+    """A call as the service would freeze it."""
+    plain = Call(
+        id=uuid7(),
+        operation="chat",
+        provider="openai",
+        model="gpt-4o",
+        requested_model=None,
+        messages=(LLMMessageDTO(role="user", content="hello"),),
+        parameters={},
+        timeout=20,
+        max_retries=0,
+    )
+    return replace(plain, **changes)
+
+
+async def answer(call: Call, attempt: Attempt) -> Reply:
+    """A provider that answers at once."""
+    return Reply(text="hi", model="gpt-4o", usage=Usage(prompt_tokens=10, completion_tokens=2))
+
+
+async def never(call: Call, attempt: Attempt) -> Reply:
+    """A provider that thinks for ever."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.fixture
+async def own_engine(database_url: str) -> Engine:
+    """The ledger's engine on the test's database."""
+    return ledger_engine(get_engine(), PATIENCE)
+
+
+@pytest.fixture
+async def writer(own_engine: Engine) -> AsyncIterator[LedgerWriter]:
+    """A writer, closed at the end."""
+    writer = LedgerWriter(own_engine)
+    yield writer
+    await asyncio.to_thread(writer.close)
+
+
+@pytest.fixture
+def executor(writer: LedgerWriter) -> Executor:
+    """The road on that writer."""
+    return Executor(Recorder(writer, patience=PATIENCE), PriceList())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another thread does."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - it is not on this loop
+            await asyncio.sleep(0.01)
+
+
+async def test_the_row_is_there_before_anything_is_sent(executor: Executor) -> None:
+    """While the provider works, another connection sees the row as pending."""
+    seen: list[str] = []
+
+    async def look(call: Call, attempt: Attempt) -> Reply:
+        seen.extend(statuses())
+        return await answer(call, attempt)
+
+    outcome = await executor.run(a_call(), look)
+    assert seen == ["pending"]
+    assert statuses() == ["completed"]
+    assert outcome.usage == Usage(prompt_tokens=10, completion_tokens=2)
+
+
+async def test_rows_that_wait_share_a_commit(executor: Executor, own_engine: Engine) -> None:
+    """A hundred calls at once cost a few commits, and every caller's row is there."""
+    commits: list[object] = []
+    event.listen(own_engine, "commit", commits.append)
+    await asyncio.gather(*(executor.run(a_call(), answer) for _ in range(100)))
+    assert statuses() == ["completed"] * 100
+    assert len(commits) < 50
+
+
+async def test_a_row_that_spoils_its_group_fails_alone(
+    executor: Executor, own_engine: Engine
+) -> None:
+    """One row that the database cannot hold stops its own call and no other."""
+    broken = a_call(provider=None)
+    calls = [broken, *(a_call() for _ in range(20))]
+    results = await asyncio.gather(
+        *(executor.run(call, answer) for call in calls), return_exceptions=True
+    )
+    assert isinstance(results[0], LLMRecordingError)
+    assert statuses() == ["completed"] * 20
+
+
+async def test_an_error_nobody_foresaw_is_ours(executor: Executor) -> None:
+    """Whatever an adapter raises, the caller gets an LLMError and the row is failed."""
+
+    async def stumble(call: Call, attempt: Attempt) -> Reply:
+        raise KeyError("usage")
+
+    with pytest.raises(LLMError, match="unexpected KeyError") as caught:
+        await executor.run(a_call(), stumble)
+    [row] = rows()
+    assert (row["status"], row["error_type"]) == ("failed", "ProviderError")
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+async def test_failed_attempts_that_used_tokens_are_paid(executor: Executor) -> None:
+    """Tokens and money are those of all attempts, the failed ones included."""
+    spent = Usage(prompt_tokens=1_000, completion_tokens=0)
+
+    async def second_time(call: Call, attempt: Attempt) -> Reply:
+        if attempt.number == 1:
+            raise LLMProviderError("half an answer", usage=spent, retry_after=0.01)
+        return await answer(call, attempt)
+
+    outcome = await executor.run(a_call(max_retries=1), second_time)
+    assert outcome.usage == Usage(prompt_tokens=1_010, completion_tokens=2)
+    [row] = rows()
+    assert row["prompt_tokens"] == 1_010
+    assert outcome.cost is not None
+    assert row["cost_estimate"] == pytest.approx(1_010 * 2.5e-6 + 2 * 10e-6)
+
+
+@pytest.mark.parametrize("how", ["task", "scope"])
+async def test_cancellation_is_an_outcome(executor: Executor, how: str) -> None:
+    """A cancelled task and a cancelled anyio scope both leave a cancelled row when they return."""
+    started = asyncio.Event()
+
+    async def think(call: Call, attempt: Attempt) -> Reply:
+        started.set()
+        return await never(call, attempt)
+
+    if how == "task":
+        task = asyncio.create_task(executor.run(a_call(), think))
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:
+        async with anyio.create_task_group() as group:
+            group.start_soon(executor.run, a_call(), think)
+            await started.wait()
+            group.cancel_scope.cancel()
+    [row] = rows()
+    assert row["status"] == "cancelled"
+    assert row["maybe_paid"]
+
+
+async def test_cancelled_between_attempts(executor: Executor) -> None:
+    """Whoever leaves during the wait for a retry leaves a cancelled row with its attempt."""
+    failed = asyncio.Event()
+
+    async def fail(call: Call, attempt: Attempt) -> Reply:
+        failed.set()
+        raise LLMProviderError("not now", retry_after=15)
+
+    task = asyncio.create_task(executor.run(a_call(max_retries=2), fail))
+    await failed.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    [row] = rows()
+    assert (row["status"], row["retry_attempt"]) == ("cancelled", 1)
+
+
+class Lock:
+    """Keeps everybody else from writing to a SQLite file, or to the ledger on PostgreSQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.connect()
+        if engine.dialect.name == "sqlite":
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            self._connection.exec_driver_sql("LOCK TABLE llm_requests IN EXCLUSIVE MODE")
+
+    def release(self) -> None:
+        """Let the others write."""
+        self._connection.rollback()
+        self._connection.close()
+
+
+async def test_locked_before_the_call(executor: Executor, database_url: str) -> None:
+    """A database that cannot take the row stops the call within its patience: nothing is sent."""
+    sent: list[Call] = []
+
+    async def send(call: Call, attempt: Attempt) -> Reply:
+        sent.append(call)
+        return await answer(call, attempt)
+
+    lock = Lock(get_engine())
+    try:
+        async with asyncio.timeout(PATIENCE + 2):
+            with pytest.raises(LLMRecordingError) as caught:
+                await executor.run(a_call(), send)
+    finally:
+        lock.release()
+    assert caught.value.retryable
+    assert sent == []
+    await executor.run(a_call(), send)
+    assert statuses() == ["completed"]
+
+
+async def test_locked_before_the_call_and_cancelled(
+    executor: Executor, writer: LedgerWriter, database_url: str
+) -> None:
+    """A caller that leaves while its row waits for the database leaves no open row."""
+    lock = Lock(get_engine())
+    task = asyncio.create_task(executor.run(a_call(), never))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    lock.release()
+    await asyncio.to_thread(writer.close)
+    assert "pending" not in statuses()
+
+
+async def test_locked_at_the_end(executor: Executor, database_url: str) -> None:
+    """An answer is never hostage to the log: the caller has it, the row follows."""
+    locks: list[Lock] = []
+
+    async def lock_then_answer(call: Call, attempt: Attempt) -> Reply:
+        locks.append(await asyncio.to_thread(Lock, get_engine()))
+        return await answer(call, attempt)
+
+    outcome = await executor.run(a_call(), lock_then_answer)
+    assert outcome.reply.text == "hi"
+    assert statuses() == ["pending"]
+    locks[0].release()
+    await until(lambda: statuses() == ["completed"])
+
+
+async def test_a_late_outcome_replaces_only_an_interruption(
+    executor: Executor, database_url: str
+) -> None:
+    """What a crash left as interrupted is settled by a late answer; a final row never changes."""
+
+    async def slow(call: Call, attempt: Attempt) -> Reply:
+        with get_engine().begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE llm_requests SET status='failed', error_type='Interrupted'"
+            )
+        return await answer(call, attempt)
+
+    async def overtaken(call: Call, attempt: Attempt) -> Reply:
+        with get_engine().begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE llm_requests SET status='failed', error_type='Timeout' "
+                "WHERE status='pending'"
+            )
+        return await answer(call, attempt)
+
+    await executor.run(a_call(), slow)
+    assert statuses() == ["completed"]
+    await executor.run(a_call(), overtaken)
+    assert statuses() == ["completed", "failed"]
+
+
+async def test_close_writes_what_waits(executor: Executor, writer: LedgerWriter) -> None:
+    """Closing returns how many rows it could not write, and nothing is left open by then."""
+    await executor.run(a_call(), answer)
+    assert await asyncio.to_thread(writer.close) == 0
+    await executor.run(a_call(), answer)
+    assert statuses() == ["completed"] * 2
+
+
+async def test_close_gives_up_in_time(
+    executor: Executor, writer: LedgerWriter, database_url: str
+) -> None:
+    """A database that stays away keeps a shutdown for its patience and not for ever."""
+    locks: list[Lock] = []
+
+    async def lock_then_answer(call: Call, attempt: Attempt) -> Reply:
+        locks.append(await asyncio.to_thread(Lock, get_engine()))
+        return await answer(call, attempt)
+
+    await executor.run(a_call(), lock_then_answer)
+    assert await asyncio.to_thread(writer.close, 0.2) == 1
+    locks[0].release()
+    await until(lambda: statuses() == ["completed"])
+
+
+async def test_postgresql_away_and_back(
+    own_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL that dies while models think: callers are answered, rows are there afterwards."""
+    url = own_postgres_server.url(own_postgres_server.create_database())
+    monkeypatch.setenv("DATABASE_URL", url)
+    await asyncio.to_thread(upgrade, url)
+    writer = LedgerWriter(ledger_engine(get_engine(), PATIENCE))
+    executor = Executor(Recorder(writer, patience=PATIENCE), PriceList())
+    stopped = asyncio.Event()
+    open_calls: list[Call] = []
+
+    async def survive(call: Call, attempt: Attempt) -> Reply:
+        open_calls.append(call)
+        await stopped.wait()
+        return await answer(call, attempt)
+
+    calls = [asyncio.create_task(executor.run(a_call(), survive)) for _ in range(20)]
+    await until(lambda: len(open_calls) == 20)
+    await asyncio.to_thread(own_postgres_server.stop, "immediate")
+    stopped.set()
+    assert len(await asyncio.gather(*calls)) == 20
+    with pytest.raises(LLMRecordingError):
+        await executor.run(a_call(), answer)
+    await asyncio.to_thread(own_postgres_server.start)
+    get_engine().dispose()
+    await until(lambda: statuses() == ["completed"] * 20)
+    assert await asyncio.to_thread(writer.close) == 0
+    engine_for(url).dispose()
+
+
+SCRIPT = """
+    import asyncio, os, sys
+    sys.path[:0] = ["backend", "."]
+    from tests.llm_services.test_recording import a_call, answer, never
+    from modules.llm_services.executor import Executor
+    from modules.llm_services.pricing import PriceList
+    from modules.llm_services.recording import LedgerWriter, Recorder, ledger_engine
+    from modules.shared.db import get_engine
+
+    writer = LedgerWriter(ledger_engine(get_engine(), 2))
+    executor = Executor(Recorder(writer, patience=2), PriceList())
+"""
+
+
+def run_script(body: str) -> None:
+    """Run Python in a process of its own on the test's database."""
+    script = textwrap.dedent(SCRIPT) + textwrap.dedent(body)
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=60, env=os.environ)
+
+
+def test_a_process_that_just_ends_loses_nothing(database_url: str) -> None:
+    """Without a shutdown of ours, what callers handed over is written before the end."""
+    run_script("""
+        async def main():
+            calls = [asyncio.create_task(executor.run(a_call(), never)) for _ in range(5)]
+            await asyncio.gather(*(executor.run(a_call(), answer) for _ in range(20)))
+        asyncio.run(main())
+    """)
+    assert statuses() == ["cancelled"] * 5 + ["completed"] * 20
+
+
+def test_two_loops_share_a_writer(database_url: str) -> None:
+    """A writer serves one event loop after another, and one that was closed too early."""
+    writer = LedgerWriter(ledger_engine(get_engine(), PATIENCE))
+    executor = Executor(Recorder(writer, patience=PATIENCE), PriceList())
+    for _ in range(2):
+        asyncio.run(_one(executor))
+    assert statuses() == ["completed"] * 2
+    assert writer.close() == 0
+
+
+async def _one(executor: Executor) -> None:
+    await executor.run(a_call(), answer)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_starts_afresh(database_url: str) -> None:
+    """After a fork both record, and the child's end closes nothing of its parent's."""
+    run_script("""
+        async def calls():
+            await asyncio.gather(*(executor.run(a_call(), answer) for _ in range(3)))
+        asyncio.run(calls())
+        child = os.fork()
+        if child == 0:
+            writer = LedgerWriter(ledger_engine(get_engine(), 2))
+            executor = Executor(Recorder(writer, patience=2), PriceList())
+            asyncio.run(calls())
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        asyncio.run(calls())
+    """)
+    assert statuses() == ["completed"] * 9
+
+
+async def test_what_a_database_refuses_is_made_storable(executor: Executor) -> None:
+    """NUL, lone surrogates, over-long words and NaN reach the row; the caller gets them as sent."""
+    text = "a\x00b \ud800 c"
+
+    async def nasty(call: Call, attempt: Attempt) -> Reply:
+        return Reply(
+            text=text,
+            model="m" * 500,
+            finish_reason="f" * 500,
+            provider_request_id="r" * 500,
+            raw={"nan": float("nan"), "nul": "\x00", "half": "\ud800"},
+        )
+
+    outcome = await executor.run(a_call(), nasty)
+    assert outcome.reply.text == text
+    [row] = rows()
+    assert row["status"] == "completed"
+    assert row["response_content"] == "a\N{REPLACEMENT CHARACTER}b ? c"
+
+
+async def test_one_log_line_per_call(
+    writer: LedgerWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With LOG_REQUESTS a call is one line that holds no content."""
+    caplog.set_level("INFO", "modules.llm_services")
+    executor = Executor(Recorder(writer, patience=PATIENCE, log_calls=True), PriceList())
+    call = a_call()
+    await executor.run(call, answer)
+    [line] = [r.getMessage() for r in caplog.records if "request_id=" in r.getMessage()]
+    assert str(call.id) in line
+    assert "hello" not in line
+    assert "tokens=12" in line
+
+
+def test_sqlite_connections_give_up_before_their_callers(tmp_path: Path) -> None:
+    """The database's own patience is shorter than the caller's, so that the caller learns why."""
+    engine = engine_for(f"sqlite:///{tmp_path / 'x.db'}")
+    own = ledger_engine(engine, 2.0)
+    with own.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 1_500
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert isinstance(connection.connection.driver_connection, sqlite3.Connection)
+    own.dispose()
+    engine.dispose()
+    engine_for.cache_clear()
