@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := backend tests alembic
+SOURCES := backend tests alembic docs
 export PYTHONPATH := backend
 
 .PHONY: demo serve sandbox test check fix lock clean
@@ -21,7 +21,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY) ## A lesson made from a source text, and the ledger of it (SOURCE=path, LIVE=1)
-	@$(BIN)/python -m demo $(if $(SOURCE),--source "$(SOURCE)") $(if $(LIVE),--live)
+	@$(BIN)/python -m demo $(if $(SOURCE),--source "$(SOURCE)") $(if $(filter-out 0 no false,$(LIVE)),--live)
 
 serve: $(READY) ## The backend on PORT (8000), with /docs; the sandbox answers while no key is set
 	@$(BIN)/python -m serve --port $(or $(PORT),8000)
@@ -30,7 +30,7 @@ sandbox: $(READY) ## The sandbox alone on PORT (8081)
 	@$(BIN)/python -m sandbox --port $(or $(PORT),8081)
 
 test: $(READY) ## The whole suite, on SQLite and PostgreSQL
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2
 
 check: $(READY) ## What CI runs: lint, format, types, walls, migrations, tests with coverage
 	@$(BIN)/ruff check --output-format concise $(SOURCES)
@@ -41,7 +41,7 @@ check: $(READY) ## What CI runs: lint, format, types, walls, migrations, tests w
 
 .PHONY: test-with-coverage
 test-with-coverage: $(READY)
-	@$(BIN)/python -m pytest -q --cov --cov-report=term-missing --cov-fail-under=100
+	@$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term-missing --cov-fail-under=100
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix $(SOURCES); $(BIN)/ruff format --quiet $(SOURCES)

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from logging.config import fileConfig
 from typing import Any
 
+from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import JSON, Connection, Engine, String, create_engine, event, make_url, text
 from sqlalchemy.pool import NullPool
 
 import modules.content_creation.models
 import modules.llm_services.models  # noqa: F401
-from alembic import context
 from modules.shared.db import Base, Guid, database_url
 
 # Any number will do as long as it stays: deploys of all versions must ask for the same lock.

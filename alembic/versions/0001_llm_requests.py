@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
+from alembic import op
 from alembic.util import CommandError
 from sqlalchemy.engine.interfaces import ReflectedIndex
-
-from alembic import op
 
 revision = "0001"
 down_revision = None

@@ -311,6 +311,20 @@ async def test_close_gives_up_in_time(
     await until(lambda: statuses() == ["completed"])
 
 
+async def test_an_idle_writer_holds_nothing(database_url: str) -> None:
+    """After an idle time the thread and its connection are gone; the next row begins anew."""
+    own = ledger_engine(get_engine(), PATIENCE)
+    closed: list[object] = []
+    event.listen(own, "close", lambda *connection: closed.append(connection))
+    writer = LedgerWriter(own, idle=0.05)
+    executor = Executor(Recorder(writer, patience=PATIENCE), PriceList())
+    for rounds in (1, 2):
+        await executor.run(a_call(), answer)
+        await until(lambda rounds=rounds: len(closed) == rounds)  # type: ignore[misc]
+    assert statuses() == ["completed"] * 2
+    assert writer.close() == 0
+
+
 async def test_postgresql_away_and_back(
     own_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

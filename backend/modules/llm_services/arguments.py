@@ -216,13 +216,16 @@ OPTIONS: Mapping[str, Check] = {
 """The check of each keyword parameter in `GenerationOptions`, in its order."""
 
 
+_NAMED = ("messages", "response_model", "user_id", "model", "temperature", "max_tokens")
+
+
 def options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Keyword parameters, each checked; ``None`` counts as not given."""
     for name in given:
         if name not in OPTIONS:
             import difflib
 
-            near = difflib.get_close_matches(name, OPTIONS, n=1)
+            near = difflib.get_close_matches(name, [*_NAMED, *OPTIONS], n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(OPTIONS)}"
             raise LLMInputError(f"unknown keyword parameter {name!r}; {hint}")
     return {name: OPTIONS[name](name, value) for name, value in given.items() if value is not None}

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import weakref
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -48,7 +47,7 @@ class Runtime:
         self._adapters: WeakKeyDictionary[asyncio.AbstractEventLoop, _Adapters] = (
             WeakKeyDictionary()
         )
-        self.users = 0
+        self._users: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
         self.warned: set[str] = set()  # calling places that hold a transaction during a call
 
     async def provider(self, name: str) -> LLMProvider:
@@ -71,22 +70,53 @@ class Runtime:
         await asyncio.to_thread(warm_prices)
         return await asyncio.to_thread(create_llm_provider, self.config, name)
 
-    async def aclose(self) -> None:
-        """Close this loop's clients, write what the ledger still waits for, stop its thread."""
-        adapters = self._adapters.pop(asyncio.get_running_loop(), {})
-        for making in adapters.values():
+    def enter(self) -> None:
+        """Somebody on the running loop uses this runtime until `leave`."""
+        loop = asyncio.get_running_loop()
+        self._users[loop] = self._users.get(loop, 0) + 1
+
+    def leave(self) -> None:
+        """The counterpart of `enter`."""
+        loop = asyncio.get_running_loop()
+        self._users[loop] -= 1
+        if not self._users[loop]:
+            del self._users[loop]
+
+    @property
+    def in_use(self) -> bool:
+        """Whether anybody, on any loop, has entered and not left."""
+        return bool(self._users)
+
+    async def close_clients(self) -> bool:
+        """Close the running loop's clients unless somebody there uses them; whether it had any."""
+        loop = asyncio.get_running_loop()
+        if loop in self._users or loop not in self._adapters:
+            return False
+        for making in self._adapters.pop(loop).values():
             await asyncio.wait((making,))
             if making.exception() is None:
                 await making.result().aclose()
+        return True
+
+    async def close_ledger(self) -> None:
+        """Write what the ledger still waits for, and stop its thread."""
         await asyncio.to_thread(self._writer.close)
 
-    def stop(self) -> None:
-        """Tell the ledger's thread to finish, without waiting: its database is gone."""
-        self._writer.stop()
 
-
-_runtimes: WeakKeyDictionary[Engine, dict[object, Runtime]] = WeakKeyDictionary()
+_engines: WeakSet[Engine] = WeakSet()
+_RUNTIMES = "_llm_services_runtimes"
 _inherited: list[object] = []
+
+
+def _runtimes(engine: Engine) -> dict[object, Runtime]:
+    """The engine's runtimes by settings, kept on the engine itself.
+
+    The ledger's connections are made by the engine's own means and so refer to it: a table from
+    engines to runtimes would keep every engine alive, also those of tests long past.
+    """
+    _engines.add(engine)
+    found: dict[object, Runtime] = vars(engine).setdefault(_RUNTIMES, {})
+    return found
 
 
 def runtime_for(session: Session) -> Runtime:
@@ -98,11 +128,10 @@ def runtime_of(engine: Engine) -> Runtime:
     """The runtime of a database under the current settings, made when there is none."""
     from .config import environment_key  # loads pydantic-settings, which importing need not pay for
 
-    known = _runtimes.setdefault(engine, {})
+    known = _runtimes(engine)
     key = environment_key()
     if key not in known:
-        known[key] = runtime = Runtime(_configured(), engine)
-        weakref.finalize(engine, runtime.stop).atexit = False  # the writer drains itself then
+        known[key] = Runtime(_configured(), engine)
     return known[key]
 
 
@@ -118,28 +147,29 @@ def _configured() -> LLMConfig:
 def hold(engine: Engine) -> Runtime:
     """Use a runtime until `release`."""
     runtime = runtime_of(engine)
-    runtime.users += 1
+    runtime.enter()
     return runtime
 
 
 async def release(runtime: Runtime) -> None:
-    """Stop using a runtime; the last user closes it."""
-    runtime.users -= 1
-    if runtime.users > 0:
-        return
-    for known in list(_runtimes.values()):
+    """Stop using a runtime. What nobody on this loop uses any more is closed: this one, and those
+    that requests brought to life for other databases.
+    """
+    runtime.leave()
+    for engine in list(_engines):
+        known = _runtimes(engine)
         for key, other in list(known.items()):
-            if other is runtime:
-                del known[key]
-    await runtime.aclose()
+            had_clients = await other.close_clients()
+            if (other is runtime or had_clients) and not other.in_use:
+                known.pop(key, None)
+                await other.close_ledger()
 
 
 def _forget_after_fork() -> None:
     """A child shares its parent's sockets and has none of its threads: it starts afresh, and
     keeps the parent's objects so that nothing closes the parent's connections.
     """
-    _inherited.append(dict(_runtimes))
-    _runtimes.clear()
+    _inherited.extend(vars(engine).pop(_RUNTIMES, None) for engine in list(_engines))
 
 
 if hasattr(os, "register_at_fork"):

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 _GROUP = 500  # rows a transaction: bounds memory and how long the lock is held
 _PATIENCE = 1.0  # seconds until an outcome that the database refused is tried again
+_IDLE = 10.0  # seconds without work after which the thread and its connection end
 _AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
 """The database is down, locked, full or read-only: nothing is wrong with the row."""
 
@@ -51,17 +52,22 @@ class Write:
 
 
 class LedgerWriter:
-    """Writes one database's ledger through an engine of its own. `close` drains and stops it."""
+    """Writes one database's ledger through an engine of its own. `close` drains and stops it.
 
-    def __init__(self, engine: Engine) -> None:
+    Its thread begins with the first row and ends after ``idle`` seconds without one; the next row
+    begins another. So an idle process holds no connection, and a forgotten writer nothing at all.
+    """
+
+    def __init__(self, engine: Engine, *, idle: float = _IDLE) -> None:
         self._engine = engine
+        self._idle = idle
         self._inbox: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._refused: list[Write] = []
         self._unsettled: set[Write] = set()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._process = os.getpid()
-        atexit.register(_close, weakref.ref(self))
+        _writers.add(self)
 
     def open(self, row: Mapping[str, Any]) -> Write:
         """Hand over an opening row. It is dropped if its ``done`` is cancelled in time."""
@@ -97,37 +103,47 @@ class LedgerWriter:
         write = Write(opens, row, asyncio.get_running_loop().create_future())
         if not opens:
             self._unsettled.add(write)
-        if self._thread is None:
-            self._start()
-        self._inbox.put(write)
-        return write
-
-    def _start(self) -> None:
         with self._lock:
+            self._inbox.put(write)
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="llm-ledger-writer", daemon=True
                 )
                 self._thread.start()
+        return write
 
     def _run(self) -> None:
-        closing = False
-        while not closing:
+        group: list[Write | None] = []
+        while self._goes_on(group):
             group = self._gather()
-            closing = None in group
             refused, self._refused = self._refused, []
             self._write([*refused, *(write for write in group if write is not None)])
+
+    def _goes_on(self, group: Sequence[Write | None]) -> bool:
+        """Until `stop`, or until there is nothing to do for a while."""
+        if None in group:
+            self._drain()
+        elif group or self._refused:
+            return True
+        with self._lock:
+            if None not in group and not self._inbox.empty():
+                return True
+            self._engine.dispose()
+            if self._thread is threading.current_thread():
+                self._thread = None
+        return False
+
+    def _drain(self) -> None:
         while self._refused:
             time.sleep(_PATIENCE / 10)
             refused, self._refused = self._refused, []
             self._write(refused)
-        self._engine.dispose()
 
     def _gather(self) -> list[Write | None]:
-        """Wait for something to do, then take all that waits."""
+        """Wait for something to do, then take all that waits; nothing after an idle time."""
         group: list[Write | None] = []
         with suppress(queue.Empty):
-            group.append(self._inbox.get(timeout=_PATIENCE if self._refused else None))
+            group.append(self._inbox.get(timeout=_PATIENCE if self._refused else self._idle))
             while len(group) < _GROUP and group[-1] is not None:
                 group.append(self._inbox.get_nowait())
         return group
@@ -217,7 +233,11 @@ def _wake(writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
             write.done.set_result(refusal)
 
 
-def _close(writer: "weakref.ref[LedgerWriter]") -> None:
-    alive = writer()
-    if alive is not None:
-        alive.close()
+_writers: weakref.WeakSet[LedgerWriter] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A process that just ends has its rows written: daemon threads live until after this."""
+    for writer in list(_writers):
+        writer.close()

@@ -1,0 +1,1 @@
+"""Makes lessons out of source material: the first sibling that stands on `llm_services`."""

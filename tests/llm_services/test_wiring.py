@@ -1,0 +1,203 @@
+"""The parts that calls share: made once, found again, closed, never mixed."""
+
+import asyncio
+import gc
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+
+from modules.llm_services import wiring
+from modules.llm_services.exceptions import LLMConfigurationError
+from modules.llm_services.public import LLMMessageDTO, open_llm_services
+from modules.llm_services.repo import LLMRequestRepo
+from modules.llm_services.service import LLMService
+from modules.shared.db import get_engine
+from sandbox import Sandbox
+from tests.support.ledger import statuses
+
+ROOT = Path(__file__).resolve().parents[2]
+HELLO = [LLMMessageDTO(role="user", content="Rivers carry sand to the sea.")]
+
+
+def writer_threads() -> list[str]:
+    """Names of the ledger's threads that are alive."""
+    return [t.name for t in threading.enumerate() if t.name == "llm-ledger-writer"]
+
+
+async def test_a_runtime_is_found_again(database_url: str, vendor: Sandbox) -> None:
+    """A database has one runtime for the same settings, and another one when they change."""
+    engine = get_engine()
+    first = wiring.runtime_of(engine)
+    assert wiring.runtime_of(engine) is first
+    os.environ["LLM_MODEL"] = "gpt-4o"
+    second = wiring.runtime_of(engine)
+    del os.environ["LLM_MODEL"]
+    assert second is not first
+    assert wiring.runtime_of(engine) is first
+    assert second.config.model == "gpt-4o"
+
+
+async def test_one_client_per_loop(database_url: str, vendor: Sandbox) -> None:
+    """A hundred first calls at once make one client, however slowly it loads."""
+    async with open_llm_services():
+        runtime = wiring.runtime_of(get_engine())
+        made = await asyncio.gather(*(runtime.provider("openai") for _ in range(100)))
+    assert len(set(map(id, made))) == 1
+
+
+async def test_a_client_that_cannot_be_made_is_tried_again(
+    database_url: str, vendor: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing key is an error for everybody who waits, and not remembered."""
+    monkeypatch.delenv("OPENAI_API_KEY")
+    async with open_llm_services():
+        runtime = wiring.runtime_of(get_engine())
+        failures = await asyncio.gather(
+            *(runtime.provider("openai") for _ in range(3)), return_exceptions=True
+        )
+        assert {type(failure) for failure in failures} == {LLMConfigurationError}
+        with pytest.raises(LLMConfigurationError):
+            await runtime.provider("openai")
+
+
+async def test_who_leaves_while_a_client_is_made_spoils_nothing(
+    database_url: str, vendor: Sandbox
+) -> None:
+    """A caller that is cancelled during the first load leaves the others their client."""
+    async with open_llm_services():
+        runtime = wiring.runtime_of(get_engine())
+        leaver = asyncio.create_task(runtime.provider("openai"))
+        await asyncio.sleep(0)
+        leaver.cancel()
+        assert (await runtime.provider("openai")).name == "openai"
+        with pytest.raises(asyncio.CancelledError):
+            await leaver
+
+
+async def test_nested_users_share_and_the_last_one_closes(
+    database_url: str, vendor: Sandbox
+) -> None:
+    """The provider can be opened inside another opening; the inner end closes nothing."""
+    async with open_llm_services() as outer:
+        async with open_llm_services() as inner:
+            await inner.generate_response(HELLO, model="gpt-4o")
+        await outer.generate_response(HELLO, model="gpt-4o")
+        assert writer_threads()
+    assert writer_threads() == []
+    async with open_llm_services() as again:
+        await again.generate_response(HELLO, model="gpt-4o")
+    assert statuses() == ["completed"] * 3
+
+
+async def test_runtimes_of_other_databases_are_closed_as_well(
+    database_url: str, vendor: Sandbox
+) -> None:
+    """What requests brought to life on another engine ends with the application's lifespan."""
+    other = create_engine(database_url)
+    async with open_llm_services():
+        with Session(other) as session:
+            await LLMService(LLMRequestRepo(session)).generate_response(HELLO, model="gpt-4o")
+        assert writer_threads()
+    assert writer_threads() == []
+    other.dispose()
+
+
+async def test_a_forgotten_engine_is_forgotten(database_url: str, vendor: Sandbox) -> None:
+    """An engine that nobody uses any more is garbage, ledger and all, once its writer is idle."""
+    engine = create_engine(database_url)
+    with Session(engine) as session:
+        llm = LLMService(LLMRequestRepo(session))
+        await llm.generate_response(HELLO, model="gpt-4o")
+        await wiring.runtime_of(engine).close_clients()
+        await wiring.runtime_of(engine).close_ledger()
+    engine.dispose()
+    gone = weakref.ref(engine)
+    del engine, session, llm
+    gc.collect()
+    assert gone() is None
+
+
+def test_two_loops_have_two_clients(database_url: str, vendor: Sandbox) -> None:
+    """One process may run one event loop after another, or two at once in threads."""
+
+    async def one_call() -> None:
+        async with open_llm_services() as llm:
+            await llm.generate_response(HELLO, model="gpt-4o")
+
+    asyncio.run(one_call())
+    asyncio.run(one_call())
+    threads = [threading.Thread(target=asyncio.run, args=(one_call(),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses() == ["completed"] * 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_after_use_works_on_both_sides(database_url: str, vendor: Sandbox) -> None:
+    """A server that forks after its first call answers in parent and child, one row each."""
+    script = """
+import asyncio, os, sys
+sys.path[:0] = ["backend"]
+from modules.llm_services.public import LLMMessageDTO, llm_services_provider
+from modules.shared.db import session_factory
+
+async def call():
+    with session_factory()() as session:
+        llm = llm_services_provider(session)
+        await llm.generate_response([LLMMessageDTO(role="user", content="Sand.")], model="gpt-4o")
+
+asyncio.run(call())
+child = os.fork()
+asyncio.run(call())
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=60)
+    assert statuses() == ["completed"] * 3
+
+
+def test_the_log_level_is_the_modules(
+    database_url: str,
+    vendor: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """LOG_LEVEL sets the module's logger and nobody else's."""
+    caplog.set_level("DEBUG", "modules.llm_services")  # given back at the end
+    monkeypatch.setenv("LOG_LEVEL", "ERROR")
+    monkeypatch.setenv("LOG_REQUESTS", "true")
+
+    async def one_call() -> None:
+        async with open_llm_services() as llm:
+            await llm.generate_response(HELLO, model="openai:unpriced")
+
+    asyncio.run(one_call())
+    assert [r.message for r in caplog.records if r.name.startswith("modules.")] == []
+
+
+async def test_price_overrides_go_first(
+    database_url: str, vendor: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file of prices decides before the bundled table, and is named on the row."""
+    prices = tmp_path / "prices.json"
+    prices.write_text(
+        '[{"provider": "openai", "model": "house-*", "input_per_mtok": 1, "output_per_mtok": 2}]'
+    )
+    monkeypatch.setenv("LLM_PRICE_OVERRIDES", str(prices))
+    async with open_llm_services() as llm:
+        response, request_id = await llm.generate_response(HELLO, model="openai:house-7")
+        row = llm.get_request(request_id)
+    assert row is not None
+    assert (row.cost_source, row.cost_estimate) == ("override", response.cost_estimate)
+    assert response.cost_estimate is not None
+    assert row.price_ref is not None
+    assert "prices.json" in row.price_ref
