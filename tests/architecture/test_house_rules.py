@@ -40,6 +40,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/executor.py:_within": "what nobody foresaw still leaves as an LLMError",
     "llm_services/providers/structured.py:parsed": "validators of a caller's model raise anything",
     "llm_services/recording/recorder.py:recording": "a cancelled call gets its outcome, too",
+    "llm_services/arguments.py:_text_of": "a caller's object may raise anything when it is shown",
     "llm_services/recording/writer.py:_transact": "the one thread that writes must go on",
 }
 """Functions of the modules that catch everything, and why."""

@@ -13,18 +13,24 @@ from typing import Any
 
 import anyio
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, create_engine, event
 
-from modules.llm_services.exceptions import LLMError, LLMProviderError, LLMRecordingError
+from modules.llm_services.exceptions import (
+    LLMConfigurationError,
+    LLMError,
+    LLMProviderError,
+    LLMRecordingError,
+)
 from modules.llm_services.executor import Executor
 from modules.llm_services.ids import uuid7
 from modules.llm_services.pricing import PriceList
 from modules.llm_services.providers.base import Attempt, Reply
 from modules.llm_services.recording import LedgerWriter, Recorder, ledger_engine
+from modules.llm_services.recording.writer import _close_all
 from modules.llm_services.types import Call, LLMMessageDTO, Usage
 from modules.shared.db import engine_for, get_engine
 from tests.support.ledger import rows, statuses
-from tests.support.migrations import upgrade
+from tests.support.migrations import downgrade, upgrade
 from tests.support.postgres import PostgresServer
 
 PATIENCE = 0.6
@@ -231,6 +237,23 @@ async def test_locked_before_the_call(executor: Executor, database_url: str) -> 
     assert statuses() == ["completed"]
 
 
+async def test_behind_others_at_a_locked_database(executor: Executor, database_url: str) -> None:
+    """A call that queues behind others for the database gives up by its own patience, and a row
+    that comes to be all the same says so.
+    """
+    lock = Lock(get_engine())
+    first = asyncio.create_task(executor.run(a_call(), answer))
+    await asyncio.sleep(PATIENCE / 4)
+    with pytest.raises(LLMRecordingError, match="commit before calling"):
+        await executor.run(a_call(), answer)
+    with pytest.raises(LLMRecordingError):
+        await first
+    lock.release()
+    await executor.run(a_call(), answer)
+    await until(lambda: "pending" not in statuses())
+    assert statuses() in (["completed"], ["completed", "failed"])
+
+
 async def test_locked_before_the_call_and_cancelled(
     executor: Executor, writer: LedgerWriter, database_url: str
 ) -> None:
@@ -296,7 +319,7 @@ async def test_close_writes_what_waits(executor: Executor, writer: LedgerWriter)
 
 
 async def test_close_gives_up_in_time(
-    executor: Executor, writer: LedgerWriter, database_url: str
+    executor: Executor, writer: LedgerWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A database that stays away keeps a shutdown for its patience and not for ever."""
     locks: list[Lock] = []
@@ -307,6 +330,7 @@ async def test_close_gives_up_in_time(
 
     await executor.run(a_call(), lock_then_answer)
     assert await asyncio.to_thread(writer.close, 0.2) == 1
+    await until(lambda: sum("outcomes wait" in r.message for r in caplog.records) > 2)
     locks[0].release()
     await until(lambda: statuses() == ["completed"])
 
@@ -323,6 +347,82 @@ async def test_an_idle_writer_holds_nothing(database_url: str) -> None:
         await until(lambda rounds=rounds: len(closed) == rounds)  # type: ignore[misc]
     assert statuses() == ["completed"] * 2
     assert writer.close() == 0
+
+
+async def test_an_outcome_that_no_column_holds_is_stored_bare(
+    executor: Executor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A provider's absurd numbers cost the row its content and never its outcome."""
+
+    async def absurd(call: Call, attempt: Attempt) -> Reply:
+        return Reply(text="hi", model="gpt-4o", usage=Usage(prompt_tokens=2**70))
+
+    outcome = await executor.run(a_call(), absurd)
+    assert outcome.reply.text == "hi"
+    [row] = rows()
+    assert (row["status"], row["prompt_tokens"]) == ("completed", None)
+    assert "did not take the row" in row["error_message"]
+    assert "stored bare" in caplog.text
+
+
+async def test_a_table_that_vanishes_costs_nobody_an_answer(
+    executor: Executor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even an outcome that can no longer be written leaves the caller its answer, and is told."""
+
+    async def drop(call: Call, attempt: Attempt) -> Reply:
+        with get_engine().begin() as connection:
+            connection.exec_driver_sql("DROP TABLE llm_requests")
+        return await answer(call, attempt)
+
+    outcome = await executor.run(a_call(), drop)
+    assert outcome.reply.text == "hi"
+    assert "alembic upgrade head" in caplog.text
+    await asyncio.to_thread(upgrade_again)
+
+
+def upgrade_again() -> None:
+    """Give the test's database its table back, so that what waits for it can be written."""
+    url = get_engine().url.render_as_string(hide_password=False)
+    downgrade(url)
+    upgrade(url)
+
+
+async def test_a_restarted_postgresql_is_not_noticed(
+    own_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that died while nobody used it is replaced without a word to the caller."""
+    url = own_postgres_server.url(own_postgres_server.create_database())
+    monkeypatch.setenv("DATABASE_URL", url)
+    await asyncio.to_thread(upgrade, url)
+    plain = create_engine(url)  # no ping before use
+    writer = LedgerWriter(ledger_engine(plain, 5))
+    executor = Executor(Recorder(writer, patience=5), PriceList())
+    await executor.run(a_call(), answer)
+    await asyncio.to_thread(own_postgres_server.restart)
+    await executor.run(a_call(), answer)
+    assert statuses() == ["completed"] * 2
+    assert await asyncio.to_thread(writer.close) == 0
+    engine_for(url).dispose()
+    plain.dispose()
+
+
+async def test_the_end_of_the_process_closes_what_is_left(database_url: str) -> None:
+    """What the interpreter calls at its end writes what every writer still has."""
+    executor = Executor(Recorder(_forgotten_writer(), patience=PATIENCE), PriceList())
+    await executor.run(a_call(), answer)
+    await asyncio.to_thread(_close_all)
+    assert statuses() == ["completed"]
+
+
+def _forgotten_writer() -> LedgerWriter:
+    return LedgerWriter(ledger_engine(get_engine(), PATIENCE))
+
+
+def test_other_databases_are_refused() -> None:
+    """A database whose SQL the ledger does not speak is named at once."""
+    with pytest.raises(LLMConfigurationError, match="not mysql"):
+        ledger_engine(create_engine("mysql+pymysql://h/d", module=sqlite3), 1)
 
 
 async def test_postgresql_away_and_back(

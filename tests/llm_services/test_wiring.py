@@ -81,6 +81,18 @@ async def test_who_leaves_while_a_client_is_made_spoils_nothing(
             await leaver
 
 
+async def test_a_client_that_nobody_waited_for_is_no_obstacle(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first call that is cancelled and could not have worked does not disturb the end."""
+    async with open_llm_services():
+        caller = asyncio.create_task(wiring.runtime_of(get_engine()).provider("openai"))
+        await asyncio.sleep(0)
+        caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+
 async def test_nested_users_share_and_the_last_one_closes(
     database_url: str, vendor: Sandbox
 ) -> None:
@@ -139,6 +151,17 @@ def test_two_loops_have_two_clients(database_url: str, vendor: Sandbox) -> None:
     for thread in threads:
         thread.join()
     assert statuses() == ["completed"] * 4
+
+
+async def test_what_a_child_forgets_it_does_not_close(database_url: str, vendor: Sandbox) -> None:
+    """After a fork the runtime is another one, and the parent's is kept from the collector."""
+    async with open_llm_services() as llm:
+        await llm.generate_response(HELLO, model="gpt-4o")
+        parents = wiring.runtime_of(get_engine())
+        wiring._forget_after_fork()
+        assert wiring.runtime_of(get_engine()) is not parents
+        assert {parents} in [set(known.values()) for known in wiring._inherited if known]
+        vars(get_engine())[wiring._RUNTIMES] = wiring._inherited.pop()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

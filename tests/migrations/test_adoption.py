@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from alembic import command
 from alembic.util import CommandError
 from psycopg.errors import UniqueViolation
 from sqlalchemy import event, make_url, select, text
 from sqlalchemy.engine import Engine
 
-from alembic import command
 from modules.llm_services.models import LLMRequest
 from modules.shared.db import Base, session_factory
 from tests.support import legacy

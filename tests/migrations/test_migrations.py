@@ -9,10 +9,10 @@ from contextlib import redirect_stdout
 
 import psycopg
 import pytest
+from alembic import command
 from sqlalchemy import Table, create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 
-from alembic import command
 from modules.llm_services.models import LLMRequest
 from modules.shared.db import Base, get_engine, session_factory
 from tests.support.legacy import connected, make_legacy_table, run, shape

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, get_args
 from uuid import UUID
+from weakref import WeakSet
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError, RootModel
 
 from .exceptions import LLMInputError
 from .types import LLMMessageDTO, MessageRole, ReasoningEffort, ServiceTier, Verbosity
@@ -22,6 +23,7 @@ MAX_CHARACTERS = 10_000_000
 MAX_CONTEXT_BYTES = 8_192
 MAX_COUNT = 2**31 - 1
 _LONGEST_TIMEOUT = 86_400
+_TOKEN_ID = re.compile(r"[0-9]{1,10}")
 _SPEAKER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ROLES = ", ".join(MessageRole)
 
@@ -42,10 +44,10 @@ def messages(value: object) -> tuple[LLMMessageDTO, ...]:
 def _message(name: str, value: object) -> LLMMessageDTO:
     if not isinstance(value, LLMMessageDTO):
         raise LLMInputError(f"{name} must be an LLMMessageDTO, not {_kind(value)}")
-    role: object = value.role
+    role: object = getattr(value, "role", None)  # model_construct sets only what it is given
     speaker: object = value.name
     if role not in list(MessageRole):
-        raise LLMInputError(f"{name}.role is {role!r}; known roles are {_ROLES}")
+        raise LLMInputError(f"{name}.role is {_shown(role)}; known roles are {_ROLES}")
     _storable(f"{name}.content", value.content)
     if speaker is not None and not (isinstance(speaker, str) and _SPEAKER.fullmatch(speaker)):
         raise LLMInputError(f"{name}.name must be 1 to 64 letters, digits, _ or -")
@@ -100,7 +102,22 @@ def response_model(value: object) -> type[BaseModel]:
             f"response_model {value.__name__} is a RootModel, and answers are JSON objects: "
             "put the root into a field of a BaseModel"
         )
+    if value not in _DESCRIBED:
+        _describe(value)
     return value
+
+
+_DESCRIBED: WeakSet[type[BaseModel]] = WeakSet()
+
+
+def _describe(model: type[BaseModel]) -> None:
+    """Find a model that no JSON schema can describe. It takes a while, so each is asked once."""
+    try:
+        model.model_json_schema()
+    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+        reason = str(error).partition("\n")[0]
+        raise LLMInputError(f"response_model {model.__name__} has no schema: {reason}") from None
+    _DESCRIBED.add(model)
 
 
 def number(low: float, high: float, *, above: bool = False) -> Check:
@@ -156,7 +173,7 @@ def _stop(name: str, value: Any) -> str | list[str]:
     words = [value] if isinstance(value, str) else value
     if not isinstance(words, list | tuple) or not 1 <= len(words) <= 4:  # noqa: PLR2004
         raise LLMInputError(f"{name} must be a text or a list of 1 to 4 texts")
-    if not all(isinstance(word, str) and word for word in words):
+    if not all(_storable(name, word) for word in words):
         raise LLMInputError(f"{name} must hold texts that are not empty")
     return value if isinstance(value, str) else list(words)
 
@@ -164,8 +181,11 @@ def _stop(name: str, value: Any) -> str | list[str]:
 def _logit_bias(name: str, value: Any) -> dict[str, float]:
     if not isinstance(value, Mapping):
         raise LLMInputError(f"{name} must map token ids to numbers, not {_kind(value)}")
+    for token in value:
+        if not _TOKEN_ID.fullmatch(_text_of(token)):
+            raise LLMInputError(f"{name} must map token ids to numbers, not {_shown(token)}")
     bias = number(-100, 100)
-    return {str(token): bias(f"{name}[{token!r}]", weight) for token, weight in value.items()}
+    return {str(token): bias(f"{name}[{token}]", weight) for token, weight in value.items()}
 
 
 def _metadata(name: str, value: Any) -> dict[str, str]:
@@ -173,7 +193,7 @@ def _metadata(name: str, value: Any) -> dict[str, str]:
         raise LLMInputError(f"{name} must be a mapping of at most 16 texts")
     for key, word in value.items():
         text(64)(f"{name}: a key", key)
-        if not isinstance(word, str) or len(word) > 512:  # noqa: PLR2004
+        if len(_storable(f"{name}[{key!r}]", word)) > 512:  # noqa: PLR2004
             raise LLMInputError(f"{name}[{key!r}] must be text of at most 512 characters")
     return dict(value)
 
@@ -183,7 +203,7 @@ def _context(name: str, value: Any) -> dict[str, Any]:
         raise LLMInputError(f"{name} must be a mapping, not {_kind(value)}")
     try:
         size = len(json.dumps(dict(value), allow_nan=False).encode())
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise LLMInputError(f"{name} must hold plain JSON values ({error})") from None
     if size > MAX_CONTEXT_BYTES:
         raise LLMInputError(f"{name} is {size} bytes of JSON; at most {MAX_CONTEXT_BYTES}")
@@ -227,7 +247,7 @@ def options(given: Mapping[str, Any]) -> dict[str, Any]:
 
             near = difflib.get_close_matches(name, [*_NAMED, *OPTIONS], n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(OPTIONS)}"
-            raise LLMInputError(f"unknown keyword parameter {name!r}; {hint}")
+            raise LLMInputError(f"unknown keyword parameter {name[:60]!r}; {hint}")
     return {name: OPTIONS[name](name, value) for name, value in given.items() if value is not None}
 
 
@@ -236,4 +256,12 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    return f"{str(value)!r:.60} ({_kind(value)})" if value is not None else "None"
+    return f"{_text_of(value)!r:.60} ({_kind(value)})" if value is not None else "None"
+
+
+def _text_of(value: object) -> str:
+    """The value's text; a number of 5,000 digits and some objects have none."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a caller's object may raise anything here
+        return "…"

@@ -6,18 +6,12 @@ All faults are reported at once, by variable, and never with a secret's value.
 
 import os
 import re
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     FilePath,
-    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -25,51 +19,10 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .exceptions import LLMConfigurationError
+from .setting_types import ApiKey, BaseUrl, LogLevel, Providers, ProviderSettings, Roles
 from .types import LLMProviderType
 
-ApiFormat = Literal["responses", "chat"]
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_NOT_IN_A_KEY = re.compile(r"[^\x21-\x7e]")
-
-
-def _clean_key(value: object) -> object:
-    """A key pasted with a trailing newline works; one with anything else inside is refused here,
-    because the HTTP library would quote it, whole, in its error.
-    """
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if not isinstance(text, str):
-        return value
-    text = text.strip()
-    if not text:
-        raise ValueError("is empty: set a key or unset the variable")
-    if _NOT_IN_A_KEY.search(text):
-        raise ValueError("holds a space, a control character or a letter outside ASCII")
-    return text
-
-
-def _clean_url(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an http(s) URL such as https://api.example.com/v1")
-    if parts.username or parts.password:
-        raise ValueError("must not hold a user name or password: use the API key's variable")
-    if parts.query or parts.fragment:
-        raise ValueError("must not hold a query or a fragment")
-    return value.strip().rstrip("/")
-
-
-ApiKey = Annotated[SecretStr, BeforeValidator(_clean_key)]
-BaseUrl = Annotated[str, AfterValidator(_clean_url)]
-
-
-class ProviderSettings(BaseModel):
-    """Where a provider is reached. ``api`` says which of OpenAI's formats it speaks."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    api_key: ApiKey | None = None
-    base_url: BaseUrl | None = None
-    api: ApiFormat | None = None
 
 
 def _setting(
@@ -111,12 +64,12 @@ class LLMConfig(BaseSettings):
         "Azure resource, such as https://name.openai.azure.com; its v1 API is used.",
         "AZURE_OPENAI_ENDPOINT",
     )
-    providers: dict[str, ProviderSettings] = Field(
+    providers: Providers = Field(
         default_factory=dict,
         description="Any provider: `LLM_PROVIDERS__<NAME>__{API_KEY,BASE_URL,API}`; "
         "`API` is `responses` or `chat`.",
     )
-    roles: dict[str, str] = Field(
+    roles: Roles = Field(
         default_factory=dict,
         description="What a role stands for: `LLM_ROLES__<ROLE>=provider:model`.",
     )
@@ -195,7 +148,7 @@ class LLMConfig(BaseSettings):
     cache_dir: str | None = _setting(
         "CACHE_DIR", None, "Folder of the cache; in memory when unset (reserved)."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None = _setting(
+    log_level: LogLevel | None = _setting(
         "LOG_LEVEL", None, "Level of the logger `modules.llm_services`.", "LOG_LEVEL"
     )
     log_requests: bool = _setting(
@@ -216,6 +169,10 @@ class LLMConfig(BaseSettings):
         return ProviderSettings(
             api_key=given.api_key or key, base_url=given.base_url or url, api=given.api
         )
+
+    def variable(self, setting: str) -> str:
+        """The variable that a setting was read from, for errors that are found later."""
+        return _variable(_names(type(self).model_fields[setting])[:1])
 
     def _azure_base_url(self) -> str | None:
         endpoint = self.azure_openai_endpoint
@@ -246,10 +203,13 @@ def create_llm_config_from_env() -> LLMConfig:
 
 def environment_key() -> tuple[tuple[str, str], ...]:
     """What the settings depend on: equal keys mean equal settings."""
-    given = os.environ
-    prefixed = [(name, value) for name, value in given.items() if name.startswith("LLM_")]
-    legacy = [(name, given[name]) for name in _LEGACY_NAMES if name in given]
-    return (*sorted(prefixed), *legacy)
+    return tuple(
+        sorted(
+            (name, value)
+            for name, value in os.environ.items()
+            if name.upper().startswith("LLM_") or name.upper() in _LEGACY_NAMES
+        )
+    )
 
 
 def _fault(entry: Any) -> str:
@@ -262,11 +222,8 @@ def _variable(location: list[str]) -> str:
     """The variable that the user set, of the several names that a setting may have."""
     if location[0] in LLMConfig.model_fields:
         return "__".join(["LLM_" + location[0].upper(), *(part.upper() for part in location[1:])])
-    for field in LLMConfig.model_fields.values():
-        names = _names(field)
-        if location[0] in names:
-            return next((name for name in names if name in os.environ), location[0])
-    return location[0]
+    names = next(n for n in map(_names, LLMConfig.model_fields.values()) if location[0] in n)
+    return next((name for name in names if name in os.environ), location[0])
 
 
 def _names(field: FieldInfo) -> list[str]:

@@ -15,7 +15,8 @@ _SECRET = re.compile(
     r"\b(?:sk|pk|rk|key|api)[-_][A-Za-z0-9_\-*]{6,}|\bBearer\s+[^\s'\"]+|\bAIza[0-9A-Za-z_\-]{20,}",
     re.IGNORECASE,
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x1b]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def storable_text(text: str) -> str:
@@ -35,7 +36,9 @@ def storable_json(value: object) -> str:
         text = _dumps(value)
     except ValueError:
         text = _dumps(_without_nan(value))
-    return storable_text(text.replace("\\u0000", "\N{REPLACEMENT CHARACTER}"))
+    if "\\u0000" in text:  # an odd backslash before it: else it is plain text
+        text = _ESCAPED_NUL.sub("\\1\N{REPLACEMENT CHARACTER}", text)
+    return storable_text(text)
 
 
 def _dumps(value: object) -> str:

@@ -93,6 +93,17 @@ def settle(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     connection.execute(_SETTLE, rows)
 
 
+_BARE = frozenset(
+    {"row_id", "status", "completed_at", "execution_time_ms", "retry_attempt", "maybe_paid"}
+)
+
+
+def bare_outcome(row: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """The outcome reduced to what any database can hold, with the reason as its message."""
+    kept = {name: value if name in _BARE else None for name, value in row.items()}
+    return {**kept, "error_message": reason}
+
+
 class LLMRequestRepo:
     """Reads and writes ledger rows through the caller's session; the caller commits."""
 

@@ -48,7 +48,7 @@ class RetryBudget:
         no answer only once. A wait that cannot end before the deadline is not begun.
         """
         if isinstance(error, LLMUnsupportedParameterError):
-            return 0.0
+            return 0.0 if self.seconds_left else None
         if self._used >= self.retries:
             return None
         wait = self._wait(error)

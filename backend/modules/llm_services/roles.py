@@ -46,7 +46,7 @@ def resolve_model(config: LLMConfig, providers: Set[str], word: object = None) -
     except LLMInputError as error:
         if role is None and word is not None:
             raise
-        where = f"LLM_ROLES__{asked.upper()}" if role else "LLM_MODEL"
+        where = f"LLM_ROLES__{asked.upper()}" if role else config.variable("model")
         raise LLMConfigurationError(f"{where}: {error.message}") from None
     if asked in {choice.model, f"{choice.provider}:{choice.model}"}:
         return choice

@@ -14,10 +14,8 @@ from pydantic import BaseModel
 from . import arguments
 from .calls import CallArguments, build_call
 from .estimating import estimate
-from .exceptions import LLMInputError
 from .executor import Outcome
 from .models import LLMRequest
-from .providers.base import GeneratesText
 from .repo import LLMRequestRepo
 from .roles import resolve_model
 from .types import Call, GenerationOptions, LLMMessageDTO, LLMRequestDTO, LLMResponseDTO
@@ -116,8 +114,6 @@ class LLMService:
         """Every kind of call: the provider's adapter, then the road."""
         self._warn_about_open_transaction()
         provider = await self._runtime.provider(call.provider)
-        if not isinstance(provider, GeneratesText):
-            raise LLMInputError(f"{call.provider} does not offer {call.operation}")
         return await self._runtime.executor.run(call, provider.generate_text)
 
     def _end_read(self) -> None:

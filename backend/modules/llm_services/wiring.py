@@ -105,7 +105,7 @@ class Runtime:
 
 _engines: WeakSet[Engine] = WeakSet()
 _RUNTIMES = "_llm_services_runtimes"
-_inherited: list[object] = []
+_inherited: list[dict[object, Runtime]] = []
 
 
 def _runtimes(engine: Engine) -> dict[object, Runtime]:
@@ -169,8 +169,7 @@ def _forget_after_fork() -> None:
     """A child shares its parent's sockets and has none of its threads: it starts afresh, and
     keeps the parent's objects so that nothing closes the parent's connections.
     """
-    _inherited.extend(vars(engine).pop(_RUNTIMES, None) for engine in list(_engines))
+    _inherited.extend(vars(engine).pop(_RUNTIMES, {}) for engine in list(_engines))
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+getattr(os, "register_at_fork", lambda **_hooks: None)(after_in_child=_forget_after_fork)

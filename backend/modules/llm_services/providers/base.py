@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from pydantic import BaseModel
 
@@ -48,20 +48,19 @@ class Reply:
     parsed: BaseModel | None = None
 
 
-class LLMProvider(Protocol):
-    """An adapter: a name, and a way to let go of its connections."""
+class GeneratesText(Protocol):
+    """Answers messages with text, or with an object when the call has an ``output_type``."""
+
+    async def generate_text(self, call: Call, attempt: Attempt) -> Reply:
+        """Make exactly one HTTP request. Raises `LLMError` subclasses and nothing else."""
+        ...
+
+
+class LLMProvider(GeneratesText, Protocol):
+    """An adapter: a name, what it offers, and a way to let go of its connections."""
 
     name: str
 
     async def aclose(self) -> None:
         """Close connections. Calls under way may fail."""
-        ...
-
-
-@runtime_checkable
-class GeneratesText(LLMProvider, Protocol):
-    """Answers messages with text, or with an object when the call has an ``output_type``."""
-
-    async def generate_text(self, call: Call, attempt: Attempt) -> Reply:
-        """Make exactly one HTTP request. Raises `LLMError` subclasses and nothing else."""
         ...

@@ -12,7 +12,7 @@ SAMPLING = frozenset({"temperature", "top_p", "frequency_penalty", "presence_pen
 
 _ALWAYS_REASONS = re.compile(
     r"(gpt-6-astra|gpt-6\.1-sol|gpt-[56][\w.]*-pro|o[134]|gpt-5(-mini|-nano)?|gpt-5\.\d-chat)"
-    r"(-\d{4}-\d\d-\d\d|-mini|-latest)?"
+    r"(-\d{4}-\d\d-\d\d|-mini|-latest)*"
 )
 _REASONS_UNLESS_TOLD = re.compile(r"gpt-(6|5\.[5-9])")
 

@@ -16,7 +16,8 @@ from modules.llm_services.types import LLMProviderType
 from .base import LLMProvider
 
 if TYPE_CHECKING:
-    from modules.llm_services.config import ApiFormat, LLMConfig, ProviderSettings
+    from modules.llm_services.config import LLMConfig
+    from modules.llm_services.setting_types import ApiFormat, ProviderSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

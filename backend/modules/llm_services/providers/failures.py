@@ -1,6 +1,5 @@
 """A failed HTTP status as an error of ours, by status and structured code, never by message."""
 
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,6 +22,7 @@ from modules.llm_services.redaction import without_secrets
 
 _MESSAGE_LIMIT = 500
 _BODY_LIMIT = 2_000
+_LONGEST_WAIT = 86_400_000  # a day in milliseconds; more is nonsense in any unit
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 
@@ -38,6 +38,7 @@ _BY_CODE: Mapping[str, type[LLMError]] = {
 }
 _BY_STATUS: Mapping[int, type[LLMError]] = {
     401: LLMAuthenticationError,
+    402: LLMQuotaExceededError,
     403: LLMPermissionError,
     404: LLMNotFoundError,
     408: LLMProviderError,
@@ -60,7 +61,7 @@ def error_for_status(status: int, headers: Mapping[str, str], body: object, text
         "retryable": _told_to_retry(status, headers),
         "retry_after": retry_after(headers),
         "maybe_billed": status in _ANSWER_MAY_EXIST,
-        "response_body": without_secrets(text[:_BODY_LIMIT]) or None,
+        "response_body": without_secrets(text)[:_BODY_LIMIT] or None,
     }
     return _class_for(status, details)(_message(status, details), **facts)
 
@@ -121,13 +122,13 @@ def _positive(text: str | None) -> float | None:
         number = float(text or "")
     except ValueError:
         return None
-    return number if math.isfinite(number) and number > 0 else None
+    return number if 0 < number <= _LONGEST_WAIT else None
 
 
 def _until(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return _positive(str((moment - datetime.now(UTC)).total_seconds()))

@@ -5,6 +5,7 @@ The SDK brings authentication, connections and error classes. Bodies are written
 and its response construction, which cost more than the rest of a call.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +14,6 @@ from typing import Any
 import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, Timeout
 
-from modules.llm_services.config import ApiFormat, ProviderSettings
 from modules.llm_services.exceptions import (
     LLMBadRequestError,
     LLMConnectionError,
@@ -21,6 +21,8 @@ from modules.llm_services.exceptions import (
     LLMTimeoutError,
     LLMUnsupportedParameterError,
 )
+from modules.llm_services.redaction import without_secrets
+from modules.llm_services.setting_types import ApiFormat, ProviderSettings
 from modules.llm_services.types import Call, JsonObject
 
 from .base import Attempt, Reply
@@ -32,6 +34,8 @@ from .structured import output_schema
 from .verdict import usable
 
 CONNECT_TIMEOUT = 5.0
+_NO_KEY = "no-key-needed"
+_BODY_LIMIT = 2_000
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _REFUSAL_CODES = frozenset({"unsupported_parameter", "unsupported_value"})
 _DROPPABLE: Mapping[str, str] = {
@@ -54,9 +58,9 @@ class OpenAIProvider:
         self.name = name
         self._format = FORMATS[api]
         self._refused: defaultdict[str, set[str]] = defaultdict(set)
-        key = settings.api_key
+        self._key = settings.api_key.get_secret_value() if settings.api_key else _NO_KEY
         self._client = AsyncOpenAI(
-            api_key=key.get_secret_value() if key else "none",
+            api_key=self._key,
             base_url=settings.base_url,
             max_retries=0,
             timeout=Timeout(None, connect=CONNECT_TIMEOUT),
@@ -108,9 +112,15 @@ class OpenAIProvider:
                 },
             )
         except APIStatusError as error:
-            raise self._learnt(_from_status(error), call) from _without_key(error)
+            raise self._learnt(self._from_status(error), call) from _without_key(error)
         except APIConnectionError as error:
             raise self._unreachable(error) from _without_key(error)
+
+    def _from_status(self, error: APIStatusError) -> LLMError:
+        """Some providers quote the key that they refuse, and not all keys look like keys."""
+        response = error.response
+        text = response.text.replace(self._key, "***")
+        return error_for_status(response.status_code, response.headers, _json(text), text)
 
     def _learnt(self, error: LLMError, call: Call) -> LLMError:
         """A refused parameter that can be left out is remembered, and the call may go on."""
@@ -140,12 +150,15 @@ def _reply(wire: WireFormat, response: httpx2.Response) -> Reply:
     except LLMError as error:
         error.status_code = response.status_code
         error.provider_request_id = response.headers.get("x-request-id")
+        error.response_body = error.response_body or without_secrets(response.text)[:_BODY_LIMIT]
         raise
 
 
-def _from_status(error: APIStatusError) -> LLMError:
-    response = error.response
-    return error_for_status(response.status_code, response.headers, error.body, response.text)
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _without_key(error: APIConnectionError | APIStatusError) -> Exception:

@@ -25,6 +25,7 @@ _UNKNOWN_LIMITS = frozenset(
         "uniqueItems",
     }
 )
+_SAYS_WHAT = frozenset({"type", "$ref", "anyOf", "allOf", "enum", "const"})
 _KNOWN_FORMATS = frozenset(
     {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"}
 )
@@ -106,6 +107,8 @@ def _described(kept: JsonObject, schema: JsonObject) -> JsonObject:
 
 def _closed(kept: JsonObject, schema: JsonObject) -> JsonObject:
     if "prefixItems" in schema:
+        raise _NotStrictError
+    if not kept.keys() & _SAYS_WHAT or (kept.get("type") == "array" and not kept.get("items")):
         raise _NotStrictError
     if kept.get("type") != "object":
         return kept

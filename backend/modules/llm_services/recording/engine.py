@@ -21,13 +21,16 @@ def ledger_engine(engine: Engine, patience: float) -> Engine:
             "the ledger needs a database that it can open a second time; an in-memory SQLite "
             "database has one connection for all: use a file"
         )
+    prepare = _PREPARE.get(engine.dialect.name)
+    if prepare is None:
+        raise LLMConfigurationError(
+            f"the ledger speaks SQLite and PostgreSQL, not {engine.dialect.name}"
+        )
     own = create_engine(engine.url, pool=engine.pool.recreate(), json_serializer=storable_json)
     milliseconds = round(patience * 1000 * 0.75)  # the database gives up before its caller does
-    prepare = _PREPARE.get(own.dialect.name)
+    event.listen(own, "connect", lambda connection, _: prepare(connection, milliseconds))
     if own.dialect.driver == "psycopg":
         event.listen(own, "connect", lambda connection, _: _use_our_json(connection))
-    if prepare is not None:
-        event.listen(own, "connect", lambda connection, _: prepare(connection, milliseconds))
     return own
 
 

@@ -49,6 +49,7 @@ class Write:
     opens: bool
     row: Mapping[str, Any]
     done: "asyncio.Future[LLMRecordingError | None]"
+    bare: bool = False
 
 
 class LedgerWriter:
@@ -66,7 +67,6 @@ class LedgerWriter:
         self._unsettled: set[Write] = set()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._process = os.getpid()
         _writers.add(self)
 
     def open(self, row: Mapping[str, Any]) -> Write:
@@ -81,8 +81,6 @@ class LedgerWriter:
 
     def close(self, patience: float = 10.0) -> int:
         """Write what waits, for ``patience`` seconds at most. Returns how many rows were left."""
-        if os.getpid() != self._process:
-            return 0  # a forked child: the rows, the thread and the connection are its parent's
         thread = self.stop()
         if thread is not None:
             thread.join(patience)
@@ -151,16 +149,16 @@ class LedgerWriter:
     def _write(self, group: Sequence[Write]) -> None:
         """Commit a group; if one row spoils it, commit each for itself."""
         writes = [write for write in group if not (write.opens and write.done.cancelled())]
-        if not writes:
-            return
-        error = self._commit(writes)
+        error = self._commit(writes) if writes else None
         if error is None:
             self._end(writes, None)
-        elif len(writes) > 1 and not isinstance(error, _AWAY):
+        elif isinstance(error, _AWAY):
+            self._wait_or_refuse(writes, error)
+        elif len(writes) > 1:
             for write in writes:
                 self._write([write])
         else:
-            self._give_back(writes, error)
+            self._give_up(writes[0], error)
 
     def _commit(self, writes: Sequence[Write]) -> Exception | None:
         """One transaction; a second one when the connection turns out to have died meanwhile."""
@@ -178,16 +176,26 @@ class LedgerWriter:
             return error
         return None
 
-    def _give_back(self, writes: Sequence[Write], error: Exception) -> None:
-        """A refused opening row stops its call. A refused outcome waits for better times, unless
-        it is the row itself that the database cannot hold.
+    def _wait_or_refuse(self, writes: Sequence[Write], error: Exception) -> None:
+        """An opening row stops its call; an outcome waits until the database is back."""
+        refusal = self._explain(error)
+        outcomes = [write for write in writes if not write.opens]
+        if outcomes:
+            self._refused.extend(outcomes)
+            logger.warning("%d outcomes wait for the ledger's database: %s", len(outcomes), refusal)
+        self._end([write for write in writes if write.opens], refusal)
+
+    def _give_up(self, write: Write, error: Exception) -> None:
+        """A row that the database cannot hold. An outcome is tried once more without its content:
+        that a call ended is worth more than how.
         """
         refusal = self._explain(error)
-        keep = [write for write in writes if not write.opens and isinstance(error, _AWAY)]
-        self._refused.extend(keep)
-        if keep:
-            logger.warning("%d outcomes wait for the ledger's database: %s", len(keep), refusal)
-        self._end([write for write in writes if write not in keep], refusal)
+        if write.opens or write.bare:
+            self._end([write], refusal)
+            return
+        logger.error("request %s: the outcome is stored bare: %s", write.row["row_id"], refusal)
+        write.row, write.bare = repo.bare_outcome(write.row, str(refusal)), True
+        self._write([write])
 
     def _end(self, writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
         self._unsettled.difference_update(writes)
@@ -234,6 +242,8 @@ def _wake(writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
 
 
 _writers: weakref.WeakSet[LedgerWriter] = weakref.WeakSet()
+# A forked child has none of its parent's threads, and the rows are the parent's to write.
+getattr(os, "register_at_fork", lambda **_hooks: None)(after_in_child=_writers.clear)
 
 
 @atexit.register

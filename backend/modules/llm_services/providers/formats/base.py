@@ -1,5 +1,6 @@
 """What a wire format does, and the checks that every format shares."""
 
+import json
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -58,8 +59,8 @@ class WireFormat:
 def decode(body: bytes) -> JsonObject:
     """The JSON object of a success reply. Raises `LLMBadResponseError` for anything else."""
     try:
-        value = pydantic_core.from_json(body, allow_inf_nan=False)
-    except ValueError as error:
+        value = _loads(body)
+    except (ValueError, RecursionError) as error:
         raise LLMBadResponseError(
             "the provider's answer is not JSON", maybe_billed=True, response_body=_excerpt(body)
         ) from error
@@ -72,6 +73,20 @@ def decode(body: bytes) -> JsonObject:
     return value
 
 
+def _loads(body: bytes) -> object:
+    """JSON, also with escaped lone surrogates, which the fast parser refuses."""
+    try:
+        return pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError:
+        if b"\\ud" not in body.lower():
+            raise
+        return json.loads(body, parse_constant=_refuse)
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
 def read(shape: type[W], value: JsonObject) -> W:
     """The parts that we need, checked. Raises `LLMBadResponseError` naming what is wrong."""
     try:
@@ -82,7 +97,7 @@ def read(shape: type[W], value: JsonObject) -> W:
         raise LLMBadResponseError(
             f"the provider's answer has an unexpected shape at {where!r}: {first['msg']}",
             maybe_billed=True,
-            response_body=_excerpt(pydantic_core.to_json(value, fallback=str)),
+            response_body=_excerpt(json.dumps(value, separators=(",", ":")).encode()),
         ) from None
 
 

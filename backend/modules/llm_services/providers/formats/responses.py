@@ -4,6 +4,7 @@ from typing import Any
 
 from modules.llm_services.exceptions import LLMBadResponseError, LLMProviderError, LLMRateLimitError
 from modules.llm_services.providers.base import Reply
+from modules.llm_services.redaction import without_secrets
 from modules.llm_services.types import JsonObject, LLMMessageDTO, Usage
 
 from .base import Count, Request, Wire, WireFormat, corrected, read
@@ -16,6 +17,7 @@ _NAMES = {
     "prompt_cache_key": "prompt_cache_key",
     "metadata": "metadata",
 }
+_MESSAGE_LIMIT = 500
 _ECHOED = ("instructions", "tools", "text", "metadata", "input", "prompt")
 _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
@@ -110,7 +112,8 @@ def reply(value: JsonObject) -> Reply:
         raise _failure(response.error or _Error(), usage)
     if response.status in {"in_progress", "queued", "cancelled"}:
         raise LLMBadResponseError(f"the answer's status is {response.status!r}", usage=usage)
-    parts = [part for item in response.output for part in item.content or ()]
+    said = [item for item in response.output if item.type == "message"]
+    parts = [part for item in said for part in item.content or ()]
     refusal = "".join(part.refusal for part in parts if part.refusal)
     return Reply(
         text=refusal or "".join(part.text for part in parts if part.text),
@@ -124,14 +127,16 @@ def reply(value: JsonObject) -> Reply:
 
 
 def _finish_reason(response: _Response) -> str:
-    if response.status != "incomplete" or response.incomplete_details is None:
+    if response.status != "incomplete":
         return "stop"
-    reason = response.incomplete_details.reason or "incomplete"
+    details = response.incomplete_details
+    reason = (details.reason if details else None) or "incomplete"
     return _FINISH.get(reason, reason)
 
 
 def _failure(error: _Error, usage: Usage | None) -> LLMProviderError | LLMRateLimitError:
-    message = error.message or "the provider reports a failure without a message"
+    said = without_secrets(error.message or "")[:_MESSAGE_LIMIT]
+    message = said or "the provider reports a failure without a message"
     if error.code == "rate_limit_exceeded":
         return LLMRateLimitError(message, code=error.code, usage=usage)
     return LLMProviderError(message, code=error.code, usage=usage, retryable=error.code in _PASSING)

@@ -1,0 +1,79 @@
+"""What the text of a setting may be, cleaned and checked: keys, URLs, mappings, levels."""
+
+import json
+import re
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import NoDecode
+
+ApiFormat = Literal["responses", "chat"]
+_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
+_NOT_IN_A_KEY = re.compile(r"[^\x21-\x7e]")
+
+
+def _clean_key(value: object) -> object:
+    """A key pasted with a trailing newline works; one with anything else inside is refused here,
+    because the HTTP library would quote it, whole, in its error.
+    """
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        return value
+    text = text.strip()
+    if not text:
+        raise ValueError("is empty: set a key or unset the variable")
+    if _NOT_IN_A_KEY.search(text):
+        raise ValueError("holds a space, a control character or a letter outside ASCII")
+    return text
+
+
+def _clean_url(value: str) -> str:
+    if _NOT_IN_A_URL.search(value.strip()):
+        raise ValueError("holds a space, a backslash or a control character")
+    parts = urlsplit(value.strip())
+    _ = parts.port  # raises what is wrong with it
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http(s) URL such as https://api.example.com/v1")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password: use the API key's variable")
+    if parts.query or parts.fragment:
+        raise ValueError("must not hold a query or a fragment")
+    return value.strip().rstrip("/")
+
+
+def _mapping(value: object) -> object:
+    """A mapping may also be given as one JSON text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("must be JSON, or use one variable for each entry") from None
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+ApiKey = Annotated[SecretStr, BeforeValidator(_clean_key)]
+BaseUrl = Annotated[str, AfterValidator(_clean_url)]
+
+
+class ProviderSettings(BaseModel):
+    """Where a provider is reached. ``api`` says which of OpenAI's formats it speaks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    api_key: ApiKey | None = None
+    base_url: BaseUrl | None = None
+    api: ApiFormat | None = None
+
+
+Providers: TypeAlias = Annotated[dict[str, ProviderSettings], NoDecode, BeforeValidator(_mapping)]
+Roles: TypeAlias = Annotated[
+    dict[str, Annotated[str, Field(min_length=1)]], NoDecode, BeforeValidator(_mapping)
+]
+LogLevel: TypeAlias = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
+]
