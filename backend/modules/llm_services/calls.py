@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from . import arguments
 from .ids import uuid7
 from .roles import resolve_model
-from .types import Attribution, Call, GenerationOptions, GenerationParameters
+from .types import Attribution, Call, GenerationOptions
 
 if TYPE_CHECKING:
     from .config import LLMConfig
@@ -55,7 +55,7 @@ def build_call(
 
 def _parameters(
     asked: CallArguments, given: Mapping[str, Any], config: LLMConfig
-) -> GenerationParameters:
+) -> Mapping[str, Any]:
     """What is said to the model; options that are ours stay here."""
     said = {name: given[name] for name in given if name not in _ATTRIBUTION | _POLICY}
     temperature = config.temperature if asked.temperature is None else asked.temperature
@@ -64,7 +64,7 @@ def _parameters(
     max_tokens = config.max_tokens if asked.max_tokens is None else asked.max_tokens
     if max_tokens is not None:
         said["max_tokens"] = arguments.max_tokens("max_tokens", max_tokens)
-    return cast("GenerationParameters", said)
+    return said
 
 
 def _attribution(user_id: object, given: Mapping[str, Any]) -> Attribution:

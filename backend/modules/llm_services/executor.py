@@ -11,10 +11,12 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from anyio import CapacityLimiter
 
 from .exceptions import LLMError, LLMTimeoutError, LLMValidationError
 from .pricing import PriceList
@@ -57,8 +59,25 @@ class Executor:
             attempts=len(record.attempts),
         )
 
+    async def run_parts(self, call: Call, parts: Sequence[Invoke], at_once: int = 4) -> list[Reply]:
+        """One call made of several requests side by side, in one row: all of them, or an error.
+
+        Every part has the call's retries, all have its deadline; replies come in the order of the
+        parts. The first part that fails for good cancels the others.
+        """
+        limiter = CapacityLimiter(at_once)
+        async with self._recorder.recording(call) as record:
+
+            async def answer(invoke: Invoke) -> Reply:
+                async with limiter:
+                    return await self._answer(call, invoke, record)
+
+            replies = await _all(answer(invoke) for invoke in parts)
+            record.completed_in_parts(replies)
+        return replies
+
     async def _answer(self, call: Call, invoke: Invoke, record: CallRecord) -> Reply:
-        budget = RetryBudget(call.max_retries, record.started + call.timeout)
+        budget = RetryBudget(call.max_retries, record.started + call.timeout, resend=call.resend)
         correction = None
         while True:
             try:
@@ -106,6 +125,16 @@ class Executor:
             response_model=reply.model if reply else None,
             service_tier=reply.service_tier if reply else None,
         )
+
+
+async def _all(answers: Iterable[Coroutine[Any, Any, Reply]]) -> list[Reply]:
+    """All answers in order; the first error ends the others and comes out as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(answer) for answer in answers]
+    except* LLMError as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 async def _within(seconds: float, answer: Awaitable[Reply], call: Call) -> Reply:

@@ -14,13 +14,11 @@
 Ask for as little as you need: `LLMServicesProvider` is made of small Protocols.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar, Unpack
-from uuid import UUID
+from typing import Protocol
 
 from fastapi import Depends
-from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from modules.shared.db import get_engine, get_session, session_factory
@@ -47,108 +45,11 @@ from .exceptions import (
     LLMUnsupportedParameterError,
     LLMValidationError,
 )
+from .protocols import EstimatesCost, GeneratesStructured, GeneratesText, ReadsLedger
 from .repo import LLMRequestRepo
 from .service import LLMService
 from .types import GenerationOptions, LLMMessageDTO, LLMRequestDTO, LLMResponseDTO, MessageRole
 from .wiring import hold, release
-
-T = TypeVar("T", bound=BaseModel)
-
-
-class GeneratesText(Protocol):
-    """Answers a conversation with text."""
-
-    async def generate_response(
-        self,
-        messages: Sequence[LLMMessageDTO],
-        user_id: UUID | None = None,
-        model: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        **options: Unpack[GenerationOptions],
-    ) -> tuple[LLMResponseDTO, UUID]:
-        """Ask a model and record it.
-
-        Args:
-            messages: the conversation, at least one message.
-            user_id: for whom; written on the row, never sent.
-            model: a role (``fast``, ``smart``), ``provider:model`` or a model's name; the
-                configured one by default.
-            temperature: 0 to 2; left out for models that refuse it (see ``dropped_params``).
-            max_tokens: cap on visible plus reasoning tokens.
-            options: see `GenerationOptions`.
-
-        Returns:
-            The response, and the id of its row in the ledger.
-
-        Raises:
-            LLMInputError: an argument is wrong; nothing was sent and no row was written.
-            LLMError: another subclass says what went wrong; ``error.request_id`` is the row.
-
-        """
-        ...
-
-
-class GeneratesStructured(Protocol):
-    """Answers a conversation with an instance of a Pydantic model."""
-
-    async def generate_structured_response(
-        self,
-        messages: Sequence[LLMMessageDTO],
-        response_model: type[T],
-        user_id: UUID | None = None,
-        model: str | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        **options: Unpack[GenerationOptions],
-    ) -> tuple[T, UUID]:
-        """Ask a model for an object and record it.
-
-        An answer that does not fit is asked for again with the errors, within ``max_retries``
-        and the same deadline; a refused or cut-off one is not. Arguments as for
-        `GeneratesText.generate_response`, and ``response_model``, a subclass of `BaseModel`.
-
-        Returns:
-            The instance, and the id of its row in the ledger.
-
-        Raises:
-            LLMValidationError: the last answer did not fit; carries pydantic's errors and the text.
-            LLMRefusedError: the model declined.
-            LLMTruncatedError: the cap was reached first.
-            LLMError: as for `GeneratesText.generate_response`.
-
-        """
-        ...
-
-
-class ReadsLedger(Protocol):
-    """Reads what was asked and answered, through the session that was handed in."""
-
-    def get_request(self, request_id: UUID) -> LLMRequestDTO | None:
-        """One request with its messages and answer, or ``None``.
-
-        It is found by its id alone: compare ``user_id`` before showing it to a user.
-        """
-        ...
-
-    def get_user_requests(
-        self, user_id: UUID, limit: int = 50, offset: int = 0
-    ) -> list[LLMRequestDTO]:
-        """A user's requests, newest first, without the wide columns. ``limit`` is 200 at most."""
-        ...
-
-
-class EstimatesCost(Protocol):
-    """Says what a request will probably cost."""
-
-    def estimate_cost(self, messages: Sequence[LLMMessageDTO], model: str | None = None) -> float:
-        """USD for the prompt and an answer as long as the model's answers usually are.
-
-        Raises:
-            LLMPricingError: the model's price is not known; the answer is never 0 for that.
-
-        """
-        ...
 
 
 class LLMServicesProvider(GeneratesText, GeneratesStructured, ReadsLedger, EstimatesCost, Protocol):

@@ -24,11 +24,13 @@ JITTER = 0.25
 class RetryBudget:
     """What one call may still spend: ``retries`` further requests until ``deadline``.
 
-    ``deadline`` is on the clock of `time.monotonic`, in seconds.
+    ``deadline`` is on the clock of `time.monotonic`, in seconds. Without ``resend`` what may have
+    been paid is not sent again.
     """
 
     retries: int
     deadline: float
+    resend: bool = True
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     _used: int = field(default=0, init=False)
@@ -63,6 +65,8 @@ class RetryBudget:
         if isinstance(error, LLMBadResponseError):
             self._bad_responses += 1
         if not error.retryable or self._bad_responses > 1:
+            return None
+        if error.maybe_billed and not self.resend:
             return None
         if error.retry_after is not None:
             return error.retry_after

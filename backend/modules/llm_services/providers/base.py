@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pydantic import BaseModel
-
 from modules.llm_services.types import Call, JsonObject, Usage
 
 
@@ -31,8 +29,8 @@ class Reply:
     """What a provider answered, in our words.
 
     ``model`` is the one that answered. ``usage_details`` and ``raw`` are the provider's own JSON,
-    ``raw`` without the text, which is kept once. ``parsed`` is an instance of the call's
-    ``output_type`` when it has one.
+    ``raw`` without the text, which is kept once. ``parsed`` is what the use case asked for beyond
+    text: an instance of the call's ``output_type``, images, vectors, audio, search results.
     """
 
     text: str
@@ -45,7 +43,7 @@ class Reply:
     provider_request_id: str | None = None
     raw: JsonObject | None = None
     dropped_params: Sequence[str] = field(default=())
-    parsed: BaseModel | None = None
+    parsed: object = None
 
 
 class GeneratesText(Protocol):

@@ -1,7 +1,8 @@
 """What happened to one call, kept while it is open: its attempts, its tokens, its money."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -78,6 +79,8 @@ class CallRecord:
     status: RequestStatus = RequestStatus.PENDING
     reply: Reply | None = None
     error: LLMError | None = None
+    first_token_ms: int | None = None
+    usage_is_estimated: bool = False
 
     def begin_attempt(self) -> AttemptRecord:
         """Note that another HTTP request is about to be sent."""
@@ -93,6 +96,12 @@ class CallRecord:
     def completed(self, reply: Reply) -> None:
         """The call ended with an answer."""
         self.status, self.reply = RequestStatus.COMPLETED, reply
+
+    def completed_in_parts(self, replies: Sequence[Reply]) -> None:
+        """The call ended with several answers; the row shows the first and the sum of all."""
+        first = replies[0]
+        text = "\n\n".join(reply.text for reply in replies if reply.text)
+        self.completed(replace(first, text=text, raw={"parts": [reply.raw for reply in replies]}))
 
     def failed(self, error: LLMError) -> None:
         """The call ended with an error, which learns whose row it is and what it cost."""

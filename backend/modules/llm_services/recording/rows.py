@@ -33,6 +33,7 @@ def opening_row(record: CallRecord) -> dict[str, Any]:
         "model": call.model,
         "requested_model": call.requested_model,
         "operation": call.operation,
+        "stream": call.stream,
         "temperature": sent.pop("temperature", _NO_TEMPERATURE),
         "max_tokens": sent.pop("max_tokens", _NO_CAP),
         "conversation_id": attribution.conversation_id,
@@ -63,6 +64,7 @@ def outcome(record: CallRecord) -> dict[str, Any]:
         "status": record.status,
         "completed_at": datetime.now(UTC),
         "execution_time_ms": record.milliseconds,
+        "time_to_first_token_ms": record.first_token_ms,
         "retry_attempt": max(len(record.attempts), 1),
         "attempts": [attempt.as_json() for attempt in record.attempts] or None,
         "maybe_paid": record.maybe_paid,
@@ -76,7 +78,12 @@ def outcome(record: CallRecord) -> dict[str, Any]:
 def _tokens(record: CallRecord) -> dict[str, Any]:
     usage = record.usage
     counts = {name: getattr(usage, name) if usage else None for name in _TOKEN_COLUMNS}
-    return {**counts, "tokens_used": usage.total_tokens if usage else None}
+    source = "estimated" if record.usage_is_estimated else "reported"
+    return {
+        **counts,
+        "tokens_used": usage.total_tokens if usage else None,
+        "usage_source": source if usage else None,
+    }
 
 
 def _money(record: CallRecord) -> dict[str, Any]:

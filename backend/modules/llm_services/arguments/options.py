@@ -1,0 +1,108 @@
+"""Keyword parameters: a closed set, each with its check."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from modules.llm_services.exceptions import LLMInputError
+from modules.llm_services.types import ReasoningEffort, ServiceTier, Verbosity
+
+from .basics import (
+    MAX_COUNT,
+    Check,
+    kind,
+    number,
+    one_of,
+    sendable_text,
+    shown,
+    text,
+    text_of,
+    whole,
+)
+
+MAX_CONTEXT_BYTES = 8_192
+_LONGEST_TIMEOUT = 86_400
+_TOKEN_ID = re.compile(r"[0-9]{1,10}")
+
+
+def _stop(name: str, value: Any) -> str | list[str]:
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list | tuple) or not 1 <= len(words) <= 4:  # noqa: PLR2004
+        raise LLMInputError(f"{name} must be a text or a list of 1 to 4 texts")
+    if not all(sendable_text(name, word) for word in words):
+        raise LLMInputError(f"{name} must hold texts that are not empty")
+    return value if isinstance(value, str) else list(words)
+
+
+def _logit_bias(name: str, value: Any) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise LLMInputError(f"{name} must map token ids to numbers, not {kind(value)}")
+    for token in value:
+        if not _TOKEN_ID.fullmatch(text_of(token)):
+            raise LLMInputError(f"{name} must map token ids to numbers, not {shown(token)}")
+    bias = number(-100, 100)
+    return {str(token): bias(f"{name}[{token}]", weight) for token, weight in value.items()}
+
+
+def _metadata(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or len(value) > 16:  # noqa: PLR2004
+        raise LLMInputError(f"{name} must be a mapping of at most 16 texts")
+    for key, word in value.items():
+        text(64)(f"{name}: a key", key)
+        if len(sendable_text(f"{name}[{key!r}]", word)) > 512:  # noqa: PLR2004
+            raise LLMInputError(f"{name}[{key!r}] must be text of at most 512 characters")
+    return dict(value)
+
+
+def _context(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise LLMInputError(f"{name} must be a mapping, not {kind(value)}")
+    try:
+        size = len(json.dumps(dict(value), allow_nan=False).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LLMInputError(f"{name} must hold plain JSON values ({error})") from None
+    if size > MAX_CONTEXT_BYTES:
+        raise LLMInputError(f"{name} is {size} bytes of JSON; at most {MAX_CONTEXT_BYTES}")
+    return dict(value)
+
+
+temperature = number(0, 2)
+max_tokens = whole(1, MAX_COUNT)
+timeout = number(0, _LONGEST_TIMEOUT, above=True)
+
+OPTIONS: Mapping[str, Check] = {
+    "top_p": number(0, 1),
+    "frequency_penalty": number(-2, 2),
+    "presence_penalty": number(-2, 2),
+    "stop": _stop,
+    "seed": whole(-(2**63), 2**63 - 1),
+    "logit_bias": _logit_bias,
+    "reasoning_effort": one_of(ReasoningEffort),
+    "verbosity": one_of(Verbosity),
+    "service_tier": one_of(ServiceTier),
+    "prompt_cache_key": text(64),
+    "metadata": _metadata,
+    "timeout": timeout,
+    "max_retries": whole(0, 20),
+    "feature": text(64),
+    "tenant": text(64),
+    "conversation_id": text(64),
+    "context": _context,
+}
+"""The check of each keyword parameter in `GenerationOptions`, in its order."""
+
+
+_NAMED = ("messages", "response_model", "user_id", "model", "temperature", "max_tokens")
+
+
+def options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword parameters, each checked; ``None`` counts as not given."""
+    for name in given:
+        if name not in OPTIONS:
+            import difflib
+
+            near = difflib.get_close_matches(name, [*_NAMED, *OPTIONS], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(OPTIONS)}"
+            raise LLMInputError(f"unknown keyword parameter {name[:60]!r}; {hint}")
+    return {name: OPTIONS[name](name, value) for name, value in given.items() if value is not None}

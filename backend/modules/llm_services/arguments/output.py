@@ -1,0 +1,38 @@
+"""The class that a structured answer must fit."""
+
+from weakref import WeakSet
+
+from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError, RootModel
+
+from modules.llm_services.exceptions import LLMInputError
+
+from .basics import shown
+
+
+def response_model(value: object) -> type[BaseModel]:
+    """A model class whose JSON is an object: what every provider asks for."""
+    if not (isinstance(value, type) and issubclass(value, BaseModel)) or value is BaseModel:
+        raise LLMInputError(
+            f"response_model must be a subclass of pydantic.BaseModel, not {shown(value)}"
+        )
+    if issubclass(value, RootModel):
+        raise LLMInputError(
+            f"response_model {value.__name__} is a RootModel, and answers are JSON objects: "
+            "put the root into a field of a BaseModel"
+        )
+    if value not in _DESCRIBED:
+        _describe(value)
+    return value
+
+
+_DESCRIBED: WeakSet[type[BaseModel]] = WeakSet()
+
+
+def _describe(model: type[BaseModel]) -> None:
+    """Find a model that no JSON schema can describe. It takes a while, so each is asked once."""
+    try:
+        model.model_json_schema()
+    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+        reason = str(error).partition("\n")[0]
+        raise LLMInputError(f"response_model {model.__name__} has no schema: {reason}") from None
+    _DESCRIBED.add(model)

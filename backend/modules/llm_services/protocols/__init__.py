@@ -1,0 +1,6 @@
+"""What the module offers, as small Protocols: a sibling asks for as little as it needs."""
+
+from .ledger import EstimatesCost, ReadsLedger
+from .text import GeneratesStructured, GeneratesText
+
+__all__ = ["EstimatesCost", "GeneratesStructured", "GeneratesText", "ReadsLedger"]

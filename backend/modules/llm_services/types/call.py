@@ -1,0 +1,46 @@
+"""One request as it goes down the road."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from .basic import JsonValue
+from .messages import LLMMessageDTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """For whom and for what a call is made: written on the row, never sent to a provider."""
+
+    user_id: UUID | None = None
+    feature: str | None = None
+    tenant: str | None = None
+    conversation_id: str | None = None
+    context: Mapping[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request as it goes down the road: checked, resolved, frozen.
+
+    ``timeout`` is the deadline of the whole call in seconds, ``max_retries`` the HTTP requests
+    allowed after the first (retries and re-asks together). Without ``resend`` a request that may
+    have been answered, and charged, is not sent again.
+    """
+
+    id: UUID
+    operation: str
+    provider: str
+    model: str
+    requested_model: str | None
+    messages: tuple[LLMMessageDTO, ...]
+    parameters: Mapping[str, Any]
+    timeout: float
+    max_retries: int
+    output_type: type[BaseModel] | None = None
+    stream: bool = False
+    resend: bool = True
+    attribution: Attribution = field(default_factory=Attribution)

@@ -1,0 +1,55 @@
+"""What callers may say about how to answer, as closed sets of keyword parameters."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
+
+from .basic import JsonValue
+
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Verbosity = Literal["low", "medium", "high"]
+ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"]
+
+
+class GenerationParameters(TypedDict, total=False):
+    """What is said to the model about how to answer, in neutral names (adapters translate)."""
+
+    temperature: float
+    max_tokens: int
+    top_p: float
+    frequency_penalty: float
+    presence_penalty: float
+    stop: str | Sequence[str]
+    seed: int
+    logit_bias: Mapping[str, float]
+    reasoning_effort: ReasoningEffort
+    verbosity: Verbosity
+    service_tier: ServiceTier
+    prompt_cache_key: str
+    metadata: Mapping[str, str]
+
+
+class GenerationOptions(TypedDict, total=False):
+    """The closed set of keyword parameters of ``generate_response`` and its structured twin.
+
+    ``top_p`` .. ``metadata`` go to the model. ``timeout`` (seconds, for the whole call with its
+    retries) and ``max_retries`` override the configuration. ``feature``, ``tenant``,
+    ``conversation_id`` and ``context`` are written on the row and never sent.
+    """
+
+    top_p: float
+    frequency_penalty: float
+    presence_penalty: float
+    stop: str | Sequence[str]
+    seed: int
+    logit_bias: Mapping[str, float]
+    reasoning_effort: ReasoningEffort
+    verbosity: Verbosity
+    service_tier: ServiceTier
+    prompt_cache_key: str
+    metadata: Mapping[str, str]
+    timeout: float
+    max_retries: int
+    feature: str
+    tenant: str
+    conversation_id: str
+    context: Mapping[str, JsonValue]

@@ -1,0 +1,99 @@
+"""What comes back: an answer, and a row of the ledger."""
+
+from datetime import datetime
+from typing import Annotated, TypeAlias
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, SkipValidation
+
+from .basic import JsonObject
+
+_Stored: TypeAlias = Annotated[JsonObject | None, SkipValidation]
+_StoredList: TypeAlias = Annotated[list[JsonObject] | None, SkipValidation]
+
+
+class LLMResponseDTO(BaseModel):
+    """What a model answered, and what it took.
+
+    ``model`` is the model that was asked, ``response_model`` the (often dated) one that answered.
+    Costs are USD; ``cost_estimate`` is ``None`` when the price is not known, never 0.
+    Token classes follow the subset rule of `Usage`. ``execution_time_ms`` covers all attempts.
+    ``dropped_params`` names parameters that the model refuses and that were therefore not sent.
+    """
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    content: str
+    provider: str
+    model: str
+    response_model: str | None = None
+    tokens_used: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_estimate: float | None = None
+    finish_reason: str | None = None
+    execution_time_ms: int | None = None
+    time_to_first_token_ms: int | None = None
+    attempts: int = 1
+    cached: bool = False
+    dropped_params: tuple[str, ...] = ()
+
+
+class LLMRequestDTO(BaseModel):
+    """A row of the ledger. ``messages``, ``response_content`` and ``response_raw`` are wide and
+    filled only by ``get_request``; lists leave them ``None``. Times are aware, in UTC. JSON columns
+    come as they are stored: an older engine may have written them.
+    """
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    id: UUID
+    user_id: UUID | None
+    created_at: datetime
+    completed_at: datetime | None
+    status: str
+    provider: str
+    model: str
+    requested_model: str | None
+    response_model: str | None
+    operation: str
+    temperature: float
+    max_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    tokens_used: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    usage_source: str | None
+    cost_estimate: float | None
+    cost_source: str | None
+    price_ref: str | None
+    cost_details: _Stored
+    usage_details: _Stored
+    execution_time_ms: int | None
+    time_to_first_token_ms: int | None
+    finish_reason: str | None
+    error_type: str | None
+    error_message: str | None
+    http_status: int | None
+    provider_request_id: str | None
+    retry_attempt: int
+    attempts: _StoredList
+    maybe_paid: bool
+    cached: bool
+    stream: bool
+    conversation_id: str | None
+    feature: str | None
+    tenant: str | None
+    context_data: _Stored
+    additional_params: _Stored
+    dropped_params: Annotated[list[str] | None, SkipValidation]
+    input_preview: str | None
+    output_preview: str | None
+    messages: _StoredList = None
+    response_content: str | None = None
+    response_raw: _Stored = None

@@ -1,0 +1,50 @@
+"""Tokens and other units as providers count them."""
+
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as the provider counted them, by the subset rule.
+
+    ``prompt_tokens`` includes cached and written ones and those of images and audio,
+    ``completion_tokens`` includes reasoning and those of images and audio. ``web_searches`` are
+    the billable ones, ``characters`` are of text that was spoken, ``audio_seconds`` of audio that
+    was heard. ``None`` means "not reported", which is not the same as a reported zero.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    web_searches: int | None = None
+    characters: int | None = None
+    audio_seconds: float | None = None
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Prompt plus completion; ``None`` when neither was reported."""
+        return _sum(self.prompt_tokens, self.completion_tokens)
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(**{name: _sum(getattr(self, name), getattr(other, name)) for name in _UNITS})
+
+    def as_dict(self) -> dict[str, Any]:
+        """The reported units only, as the row's ``attempts`` keep them."""
+        return {name: count for name in _UNITS if (count := getattr(self, name)) is not None}
+
+
+_UNITS = tuple(field.name for field in fields(Usage))
+_Count = TypeVar("_Count", int, float)
+
+
+def _sum(left: _Count | None, right: _Count | None) -> _Count | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return left + right

@@ -1,0 +1,52 @@
+"""What every use case stands on: the repository, the runtime, and a word about transactions."""
+
+import logging
+import sys
+
+from modules.llm_services.repo import LLMRequestRepo
+from modules.llm_services.wiring import Runtime, runtime_for
+
+logger = logging.getLogger(__name__)
+
+
+class UseCases:
+    """Base of the use cases. Arguments as for `LLMService`."""
+
+    def __init__(
+        self,
+        repo: LLMRequestRepo,
+        *,
+        runtime: Runtime | None = None,
+        owns_session: bool = False,
+    ) -> None:
+        self._repo = repo
+        self._runtime = runtime or runtime_for(repo.session)
+        self._owns_session = owns_session
+
+    def _end_read(self) -> None:
+        if self._owns_session:
+            self._repo.session.close()
+
+    def _warn_about_open_transaction(self) -> None:
+        """The caller's connection is held while the model thinks: only the caller can cure that."""
+        if self._owns_session or not self._repo.session.in_transaction():
+            return
+        place = _calling_place()
+        if place not in self._runtime.warned:
+            self._runtime.warned.add(place)
+            logger.warning(
+                "%s awaits a model while its database session is in a transaction, which holds a "
+                "connection for that long: commit (or roll back) before the call",
+                place,
+            )
+
+
+_MODULE = __name__.partition(".use_cases")[0]
+
+
+def _calling_place() -> str:
+    """File and line of the nearest caller outside this module."""
+    frame = sys._getframe(1)  # noqa: SLF001 - the documented way to ask who calls
+    while frame.f_back and frame.f_globals.get("__package__", "").startswith(_MODULE):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

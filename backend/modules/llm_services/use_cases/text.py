@@ -1,0 +1,75 @@
+"""Text, or an object, for a conversation."""
+
+from collections.abc import Sequence
+from typing import TypeVar, Unpack, cast
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from modules.llm_services.calls import CallArguments, build_call
+from modules.llm_services.executor import Outcome
+from modules.llm_services.types import Call, GenerationOptions, LLMMessageDTO, LLMResponseDTO
+
+from .base import UseCases
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class TextUseCases(UseCases):
+    """Implements `GeneratesText` and `GeneratesStructured`."""
+
+    async def generate_response(
+        self,
+        messages: Sequence[LLMMessageDTO],
+        user_id: UUID | None = None,
+        model: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        **options: Unpack[GenerationOptions],
+    ) -> tuple[LLMResponseDTO, UUID]:
+        """Text for a conversation. See `GeneratesText.generate_response`."""
+        asked = CallArguments(messages, user_id, model, temperature, max_tokens, options)
+        call = build_call("chat", asked, self._runtime.config, self._runtime.providers)
+        outcome = await self._run(call)
+        return _response(call, outcome), call.id
+
+    async def generate_structured_response(
+        self,
+        messages: Sequence[LLMMessageDTO],
+        response_model: type[T],
+        user_id: UUID | None = None,
+        model: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        **options: Unpack[GenerationOptions],
+    ) -> tuple[T, UUID]:
+        """An object for a conversation. See `GeneratesStructured.generate_structured_response`."""
+        asked = CallArguments(
+            messages, user_id, model, temperature, max_tokens, options, response_model
+        )
+        call = build_call("structured", asked, self._runtime.config, self._runtime.providers)
+        outcome = await self._run(call)
+        return cast("T", outcome.reply.parsed), call.id
+
+    async def _run(self, call: Call) -> Outcome:
+        """Every kind of call: the provider's adapter, then the road."""
+        self._warn_about_open_transaction()
+        provider = await self._runtime.provider(call.provider)
+        return await self._runtime.executor.run(call, provider.generate_text)
+
+
+def _response(call: Call, outcome: Outcome) -> LLMResponseDTO:
+    reply, usage = outcome.reply, outcome.usage
+    return LLMResponseDTO(
+        content=reply.text,
+        provider=call.provider,
+        model=call.model,
+        response_model=reply.model,
+        tokens_used=usage.total_tokens if usage else None,
+        **(usage.as_dict() if usage else {}),
+        cost_estimate=None if outcome.cost is None else float(outcome.cost),
+        finish_reason=reply.finish_reason,
+        execution_time_ms=outcome.milliseconds,
+        attempts=outcome.attempts,
+        dropped_params=tuple(reply.dropped_params),
+    )
