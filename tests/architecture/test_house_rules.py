@@ -41,6 +41,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/providers/structured.py:parsed": "validators of a caller's model raise anything",
     "llm_services/recording/recorder.py:recording": "a cancelled call gets its outcome, too",
     "llm_services/arguments/basics.py:text_of": "a caller's object may raise anything",
+    "llm_services/recorded_stream.py:begin": "closes the connection of whoever goes away",
     "llm_services/recording/writer.py:_transact": "the one thread that writes must go on",
 }
 """Functions of the modules that catch everything, and why."""

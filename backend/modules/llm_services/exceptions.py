@@ -17,6 +17,7 @@
     ├── LLMValidationError            the answer does not fit the response model, after re-asking
     └── LLMProviderError              anything else that went wrong at the provider
         ├── LLMConnectionError        the network failed
+        ├── LLMStreamCutError         a stream ended before the answer did
         ├── LLMBadResponseError       a success status whose body is no answer
         └── LLMBadRequestError        the provider refuses the request as it is
             ├── LLMContextLengthError       the prompt is too long for the model
@@ -212,6 +213,12 @@ class LLMConnectionError(LLMProviderError):
     """No connection, or one that broke before the answer was complete."""
 
     error_type = "Connection"
+
+
+class LLMStreamCutError(LLMProviderError):
+    """A stream ended without a finish reason: ``partial_text`` is what had come by then."""
+
+    error_type = "StreamCut"
 
 
 class LLMBadResponseError(LLMProviderError):

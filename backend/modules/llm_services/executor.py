@@ -11,21 +11,25 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from anyio import CapacityLimiter
 
 from .exceptions import LLMError, LLMTimeoutError, LLMValidationError
 from .pricing import PriceList
-from .providers.base import Attempt, Correction, Reply
+from .providers.base import Attempt, Correction, OpenStream, Reply
+from .recorded_stream import RecordedStream
 from .recording import AttemptRecord, CallRecord, Recorder
 from .retry import RetryBudget
 from .types import Call, Usage
 
+T = TypeVar("T")
 Invoke: TypeAlias = Callable[[Call, Attempt], Awaitable[Reply]]
+Once: TypeAlias = Callable[[AttemptRecord, Attempt], Awaitable[T]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +80,49 @@ class Executor:
             record.completed_in_parts(replies)
         return replies
 
+    @asynccontextmanager
+    async def stream(self, call: Call, open_stream: OpenStream) -> AsyncIterator[RecordedStream]:
+        """One call whose answer is read piece by piece inside the context.
+
+        Everything up to the first piece is an attempt like any other and may be repeated; after
+        it nothing is. The row is closed when the context is left, however that happens: completed
+        when the stream was read to its end, failed by its error, else cancelled with the text so
+        far and the tokens that it probably took.
+        """
+        async with self._recorder.recording(call) as record:
+            stream = await self._first_piece(call, open_stream, record)
+            try:
+                yield stream
+            finally:
+                await stream.settle()
+
     async def _answer(self, call: Call, invoke: Invoke, record: CallRecord) -> Reply:
+        async def once(attempt: AttemptRecord, request: Attempt) -> Reply:
+            reply = await invoke(call, request)
+            attempt.answered(reply)
+            self._price(call, attempt, reply)
+            return reply
+
+        return await self._try(call, record, once)
+
+    async def _first_piece(
+        self, call: Call, open_stream: OpenStream, record: CallRecord
+    ) -> RecordedStream:
+        async def once(attempt: AttemptRecord, request: Attempt) -> RecordedStream:
+            source = await open_stream(call, request)
+            stream = RecordedStream(call, record, self._prices, attempt, source)
+            await stream.begin()
+            return stream
+
+        return await self._try(call, record, once)
+
+    async def _try(self, call: Call, record: CallRecord, once: Once[T]) -> T:
+        """The one retry loop: attempts until one succeeds, or nothing more may be tried."""
         budget = RetryBudget(call.max_retries, record.started + call.timeout, resend=call.resend)
         correction = None
         while True:
             try:
-                return await self._attempt(call, invoke, record, budget, correction)
+                return await self._attempt(call, record, once, budget.seconds_left, correction)
             except LLMError as error:
                 wait = budget.wait_after(error)
                 if wait is None:
@@ -92,16 +133,15 @@ class Executor:
     async def _attempt(
         self,
         call: Call,
-        invoke: Invoke,
         record: CallRecord,
-        budget: RetryBudget,
+        once: Once[T],
+        seconds: float,
         correction: Correction | None,
-    ) -> Reply:
+    ) -> T:
         attempt = record.begin_attempt()
-        seconds = budget.seconds_left
         request = Attempt(number=attempt.number, seconds_left=seconds, correction=correction)
         try:
-            reply = await _within(seconds, invoke(call, request), call)
+            return await _within(seconds, once(attempt, request), call)
         except LLMError as error:
             attempt.failed(error)
             self._price(call, attempt)
@@ -109,9 +149,6 @@ class Executor:
         except BaseException:
             attempt.interrupted()
             raise
-        attempt.answered(reply)
-        self._price(call, attempt, reply)
-        return reply
 
     def _price(self, call: Call, attempt: AttemptRecord, reply: Reply | None = None) -> None:
         """What the attempt's tokens cost; without tokens there is nothing to price."""
@@ -137,7 +174,7 @@ async def _all(answers: Iterable[Coroutine[Any, Any, Reply]]) -> list[Reply]:
     return [task.result() for task in tasks]
 
 
-async def _within(seconds: float, answer: Awaitable[Reply], call: Call) -> Reply:
+async def _within(seconds: float, answer: Awaitable[T], call: Call) -> T:
     """The answer, or an error of ours: the deadline's, or a wrapped one that nobody foresaw."""
     try:
         async with asyncio.timeout(seconds):

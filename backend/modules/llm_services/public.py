@@ -40,19 +40,38 @@ from .exceptions import (
     LLMRateLimitError,
     LLMRecordingError,
     LLMRefusedError,
+    LLMStreamCutError,
     LLMTimeoutError,
     LLMTruncatedError,
     LLMUnsupportedParameterError,
     LLMValidationError,
 )
-from .protocols import EstimatesCost, GeneratesStructured, GeneratesText, ReadsLedger
+from .protocols import (
+    EstimatesCost,
+    GeneratesStructured,
+    GeneratesText,
+    ObjectStream,
+    ReadsLedger,
+    StreamsStructured,
+    StreamsText,
+    TextStream,
+)
 from .repo import LLMRequestRepo
 from .service import LLMService
 from .types import GenerationOptions, LLMMessageDTO, LLMRequestDTO, LLMResponseDTO, MessageRole
+from .types.stream import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 from .wiring import hold, release
 
 
-class LLMServicesProvider(GeneratesText, GeneratesStructured, ReadsLedger, EstimatesCost, Protocol):
+class LLMServicesProvider(
+    GeneratesText,
+    GeneratesStructured,
+    StreamsText,
+    StreamsStructured,
+    ReadsLedger,
+    EstimatesCost,
+    Protocol,
+):
     """All that the module offers."""
 
 
@@ -114,12 +133,21 @@ __all__ = [
     "LLMRequestDTO",
     "LLMResponseDTO",
     "LLMServicesProvider",
+    "LLMStreamCutError",
     "LLMTimeoutError",
     "LLMTruncatedError",
     "LLMUnsupportedParameterError",
     "LLMValidationError",
     "MessageRole",
+    "ObjectStream",
     "ReadsLedger",
+    "ReasoningDelta",
+    "StreamEvent",
+    "StreamsStructured",
+    "StreamsText",
+    "TextDelta",
+    "TextStream",
+    "ToolCallDelta",
     "llm_services_lifespan",
     "llm_services_provider",
     "open_llm_services",

@@ -4,10 +4,11 @@ No SDK, no SQL, no ``try``: what can go wrong is decided further down.
 """
 
 from .use_cases.ledger import LedgerUseCases
+from .use_cases.streams import StreamUseCases
 from .use_cases.text import TextUseCases
 
 
-class LLMService(TextUseCases, LedgerUseCases):
+class LLMService(TextUseCases, StreamUseCases, LedgerUseCases):
     """Implements `LLMServicesProvider` on the ledger of the repository's session.
 
     ``LLMService(LLMRequestRepo(session))`` finds its runtime by the session's database.

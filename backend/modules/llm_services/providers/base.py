@@ -1,10 +1,11 @@
 """What every adapter offers, and what it answers with."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from modules.llm_services.types import Call, JsonObject, Usage
+from modules.llm_services.types.stream import StreamEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,41 @@ class GeneratesText(Protocol):
         ...
 
 
-class LLMProvider(GeneratesText, Protocol):
+class AnswerStream(Protocol):
+    """An answer that comes piece by piece. ``text`` is what was said so far; ``reply`` is there
+    once the stream ended as it should. A broken one raises `LLMError` from `__anext__`.
+    """
+
+    reply: Reply | None
+
+    @property
+    def text(self) -> str:
+        """What was said so far."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]: ...
+
+    async def __anext__(self) -> StreamEvent:
+        """The next piece."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+OpenStream: TypeAlias = Callable[[Call, Attempt], Awaitable[AnswerStream]]
+
+
+class StreamsText(Protocol):
+    """Answers messages with text that comes piece by piece."""
+
+    async def stream_text(self, call: Call, attempt: Attempt) -> AnswerStream:
+        """Make exactly one HTTP request; it stays open until the stream is closed."""
+        ...
+
+
+class LLMProvider(GeneratesText, StreamsText, Protocol):
     """An adapter: a name, what it offers, and a way to let go of its connections."""
 
     name: str

@@ -7,12 +7,19 @@ and its response construction, which cost more than the rest of a call.
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import httpx2
-from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, Timeout
+from openai import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncOpenAI,
+    AsyncStream,
+    Timeout,
+)
 
 from modules.llm_services.exceptions import (
     LLMBadRequestError,
@@ -30,10 +37,13 @@ from .capabilities import refused_parameters
 from .failures import error_for_status
 from .formats import CHAT, FORMATS, WireFormat
 from .formats.base import Request, decode
+from .formats.streamed import stream_format
+from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
 from .verdict import usable
 
 CONNECT_TIMEOUT = 5.0
+_UNUSED = AsyncStream[object]  # the SDK wants one for a stream; the raw response is what we read
 _NO_KEY = "no-key-needed"
 _BODY_LIMIT = 2_000
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
@@ -89,6 +99,38 @@ class OpenAIProvider:
         )
         return usable(reply, call.output_type)
 
+    async def stream_text(self, call: Call, attempt: Attempt) -> ProviderStream:
+        """Text piece by piece: one HTTP request, open until the stream is closed."""
+        parameters, dropped = self._accepted(call)
+        wire = self._format_for(parameters)
+        streamed = stream_format(wire)
+        schema = await output_schema(call.output_type) if call.output_type else None
+        request = Request(
+            call=call, parameters=parameters, schema=schema, correction=attempt.correction
+        )
+        body = {**wire.body(request), **streamed.asks}
+        response = await self._post(wire, body, call, stream=True)
+        facts = StreamFacts(
+            http_status=response.status_code,
+            provider_request_id=response.headers.get("x-request-id"),
+            dropped_params=dropped,
+            output_type=call.output_type,
+        )
+        whole = None if _is_stream(response) else await _whole(wire, response)
+        chunks = self._chunks(response)
+        return ProviderStream(chunks, streamed.reader(), facts, response.aclose, whole)
+
+    async def _chunks(self, response: httpx2.Response) -> AsyncIterator[bytes]:
+        """The body as it comes; a connection that breaks is an error of ours."""
+        try:
+            async for chunk in response.aiter_bytes():
+                yield chunk
+        except httpx2.HTTPError as error:
+            host = self._client.base_url.host
+            raise LLMConnectionError(
+                f"the connection to {host} broke ({type(error).__name__})", maybe_billed=True
+            ) from error
+
     def _accepted(self, call: Call) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The parameters that the model takes, and the names of those that it does not."""
         given = dict(call.parameters)
@@ -100,17 +142,22 @@ class OpenAIProvider:
         """Some parameters exist only in Chat Completions; who asks for them goes there."""
         return CHAT if parameters.keys() & CHAT.only else self._format
 
-    async def _post(self, wire: WireFormat, body: JsonObject, call: Call) -> httpx2.Response:
+    async def _post(
+        self, wire: WireFormat, body: JsonObject, call: Call, *, stream: bool = False
+    ) -> httpx2.Response:
         try:
-            return await self._client.post(
+            response: Any = await self._client.post(
                 wire.path,
                 cast_to=httpx2.Response,
                 body=body,
+                stream=stream,
+                stream_cls=_UNUSED,
                 options={
                     "headers": {"X-Client-Request-Id": str(call.id)},
                     "follow_redirects": False,
                 },
             )
+            return cast("httpx2.Response", response)
         except APIStatusError as error:
             raise self._learnt(self._from_status(error), call) from _without_key(error)
         except APIConnectionError as error:
@@ -152,6 +199,15 @@ def _reply(wire: WireFormat, response: httpx2.Response) -> Reply:
         error.provider_request_id = response.headers.get("x-request-id")
         error.response_body = error.response_body or without_secrets(response.text)[:_BODY_LIMIT]
         raise
+
+
+def _is_stream(response: httpx2.Response) -> bool:
+    return "event-stream" in response.headers.get("content-type", "")
+
+
+async def _whole(wire: WireFormat, response: httpx2.Response) -> Reply:
+    await response.aread()
+    return _reply(wire, response)
 
 
 def _json(text: str) -> object:

@@ -6,12 +6,14 @@ are not used: retries and re-asks are counted and paid for in one place, the exe
 
 import asyncio
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from modules.llm_services.exceptions import LLMValidationError
 from modules.llm_services.types import JsonObject
@@ -93,3 +95,25 @@ def _misfit(model: type[BaseModel], reply: Reply, errors: list[JsonObject]) -> L
 
 def _place(location: Any) -> str:
     return ".".join(str(part) for part in location) or "the answer"
+
+
+async def partial_reader(model: type[BaseModel]) -> Callable[[str], BaseModel | None]:
+    """Reads an answer that is not complete: the object with what is known, or ``None``."""
+    partial = await asyncio.to_thread(_partial_model, model)
+
+    def read(text: str) -> BaseModel | None:
+        try:
+            known = from_json(text, allow_partial="trailing-strings")
+            return partial.model_validate(known)
+        except ValueError:
+            return None
+
+    return read
+
+
+def _partial_model(model: type[BaseModel]) -> type[BaseModel]:
+    from instructor import Partial
+
+    made: Any = Partial[model]
+    partial: type[BaseModel] = made.get_partial_model()
+    return partial

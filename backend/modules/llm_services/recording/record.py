@@ -80,6 +80,7 @@ class CallRecord:
     reply: Reply | None = None
     error: LLMError | None = None
     first_token_ms: int | None = None
+    partial_text: str | None = None
     usage_is_estimated: bool = False
 
     def begin_attempt(self) -> AttemptRecord:
@@ -95,7 +96,8 @@ class CallRecord:
 
     def completed(self, reply: Reply) -> None:
         """The call ended with an answer."""
-        self.status, self.reply = RequestStatus.COMPLETED, reply
+        self._settle(RequestStatus.COMPLETED)
+        self.reply = reply
 
     def completed_in_parts(self, replies: Sequence[Reply]) -> None:
         """The call ended with several answers; the row shows the first and the sum of all."""
@@ -105,7 +107,9 @@ class CallRecord:
 
     def failed(self, error: LLMError) -> None:
         """The call ended with an error, which learns whose row it is and what it cost."""
-        self.status, self.error = RequestStatus.FAILED, error
+        if not self._settle(RequestStatus.FAILED):
+            return
+        self.error = error
         error.request_id = self.call.id
         error.provider = error.provider or self.call.provider
         error.model = error.model or self.call.model
@@ -114,7 +118,18 @@ class CallRecord:
 
     def cancelled(self) -> None:
         """The caller went away."""
-        self.status = RequestStatus.CANCELLED
+        self._settle(RequestStatus.CANCELLED)
+
+    def _settle(self, status: RequestStatus) -> bool:
+        """The first word about an outcome is the last."""
+        first = self.status is RequestStatus.PENDING
+        if first:
+            self.status = status
+        return first
+
+    def first_token(self) -> None:
+        """The first piece of a stream has come."""
+        self.first_token_ms = self.milliseconds
 
     @property
     def usage(self) -> Usage | None:

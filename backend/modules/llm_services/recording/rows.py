@@ -98,7 +98,7 @@ def _money(record: CallRecord) -> dict[str, Any]:
 
 def _answer(record: CallRecord) -> dict[str, Any]:
     reply, error = record.reply, record.error
-    text = reply.text if reply else (error.partial_text if error else None)
+    text = reply.text if reply else (error.partial_text if error else record.partial_text)
     return {
         "response_model": _fitting(reply.model, 100) if reply else None,
         "finish_reason": _fitting(reply.finish_reason, 50) if reply else None,

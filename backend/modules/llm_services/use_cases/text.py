@@ -31,7 +31,7 @@ class TextUseCases(UseCases):
         asked = CallArguments(messages, user_id, model, temperature, max_tokens, options)
         call = build_call("chat", asked, self._runtime.config, self._runtime.providers)
         outcome = await self._run(call)
-        return _response(call, outcome), call.id
+        return response_dto(call, outcome), call.id
 
     async def generate_structured_response(
         self,
@@ -58,7 +58,8 @@ class TextUseCases(UseCases):
         return await self._runtime.executor.run(call, provider.generate_text)
 
 
-def _response(call: Call, outcome: Outcome) -> LLMResponseDTO:
+def response_dto(call: Call, outcome: Outcome) -> LLMResponseDTO:
+    """What the caller gets of an outcome."""
     reply, usage = outcome.reply, outcome.usage
     return LLMResponseDTO(
         content=reply.text,

@@ -1,0 +1,97 @@
+"""A provider's stream on its way to the executor: piece by piece, then the whole reply."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel
+
+from modules.llm_services.exceptions import LLMBadResponseError, LLMError, LLMStreamCutError
+from modules.llm_services.types.stream import StreamEvent, TextDelta
+
+from .base import Reply
+from .formats.sse import EventTooLongError, server_events
+from .formats.streams import StreamReader
+from .verdict import usable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFacts:
+    """What is known before the first piece."""
+
+    http_status: int
+    provider_request_id: str | None
+    dropped_params: tuple[str, ...]
+    output_type: type[BaseModel] | None
+
+
+class ProviderStream:
+    """One open stream. Iterating it gives pieces; when it ends well, ``reply`` is there.
+
+    ``whole`` is the reply of an endpoint that was asked for a stream and answered at once: it
+    comes as one piece.
+    """
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        reader: StreamReader,
+        facts: StreamFacts,
+        close: Callable[[], Awaitable[None]],
+        whole: Reply | None = None,
+    ) -> None:
+        self._events = server_events(chunks)
+        self._reader = reader
+        self._facts = facts
+        self._close = close
+        self._early = whole
+        self._waiting: deque[StreamEvent] = deque([TextDelta(whole.text)] if whole else ())
+        self.reply: Reply | None = None
+
+    @property
+    def text(self) -> str:
+        """What was said so far."""
+        return self._early.text if self._early else self._reader.text
+
+    def __aiter__(self) -> "ProviderStream":
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        """The next piece. Raises `LLMError`, which then knows the text so far."""
+        try:
+            return await self._next()
+        except LLMError as error:
+            error.partial_text = error.partial_text or self.text or None
+            error.status_code = error.status_code or self._facts.http_status
+            error.provider_request_id = self._facts.provider_request_id
+            raise
+
+    async def _next(self) -> StreamEvent:
+        while not (self._waiting or self._reader.done or self._early):
+            try:
+                event = await anext(self._events)
+            except StopAsyncIteration:
+                break
+            except EventTooLongError:
+                raise LLMBadResponseError("an event of the stream is too long") from None
+            self._waiting.extend(self._reader.feed(event))
+        if self._waiting:
+            return self._waiting.popleft()
+        self.reply = self._whole(self._early or self._reader.reply())
+        raise StopAsyncIteration
+
+    def _whole(self, reply: Reply | None) -> Reply:
+        if reply is None:
+            raise LLMStreamCutError("the stream ended before the answer did", maybe_billed=True)
+        facts = self._facts
+        known = replace(
+            reply,
+            http_status=facts.http_status,
+            provider_request_id=facts.provider_request_id,
+            dropped_params=facts.dropped_params,
+        )
+        return usable(known, facts.output_type)
+
+    async def aclose(self) -> None:
+        """Let go of the connection; what has not been read is not wanted any more."""
+        await self._close()

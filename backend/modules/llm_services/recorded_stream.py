@@ -1,0 +1,137 @@
+"""A stream that is being recorded: its pieces go to the caller, what becomes of it to the row."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from anyio import CancelScope
+
+from .exceptions import LLMError, LLMTimeoutError
+from .pricing import PriceList
+from .providers.base import AnswerStream, Reply
+from .recording import AttemptRecord, CallRecord
+from .tokens import count_messages, estimate_text_tokens
+from .types import Call, Usage
+from .types.stream import StreamEvent
+
+_CLOSING = 2.0  # seconds that a connection may take to close
+
+
+class RecordedStream:
+    """The pieces of one call's answer. ``reply`` is there once it was read to its end.
+
+    The call's deadline counts the time in which the provider is waited for, not the time that the
+    caller takes between two pieces.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        record: CallRecord,
+        prices: PriceList,
+        attempt: AttemptRecord,
+        source: AnswerStream,
+    ) -> None:
+        self._call = call
+        self.record = record
+        self._prices = prices
+        self._attempt = attempt
+        self._source = source
+        self._first: StreamEvent | None = None
+        self._seconds_left = max(call.timeout - record.milliseconds / 1000, 0)
+        self._error: LLMError | None = None
+        self.reply: Reply | None = None
+
+    async def begin(self) -> None:
+        """Wait for the first piece; until then the call may be tried again."""
+        try:
+            self._first = await anext(self._source, None)
+        except BaseException:
+            await _close(self._source)
+            raise
+        self.record.first_token()
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        """The next piece. Raises `LLMError` when the stream breaks, with the text so far."""
+        piece, self._first = self._first, None
+        if piece is None and self.reply is None and self._error is None:
+            piece = await self._next()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    async def _next(self) -> StreamEvent | None:
+        try:
+            piece = await self._within_deadline()
+        except LLMError as error:
+            self._failed(error)
+            raise
+        if piece is None and self._source.reply is not None:
+            self._completed(self._source.reply)
+        return piece
+
+    async def _within_deadline(self) -> StreamEvent | None:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self._seconds_left):
+                return await anext(self._source, None)
+        except TimeoutError:
+            raise LLMTimeoutError(
+                f"the answer did not end within the deadline of {self._call.timeout:g} s",
+                maybe_billed=True,
+                partial_text=self._source.text or None,
+            ) from None
+        finally:
+            self._seconds_left -= time.monotonic() - started
+
+    def _completed(self, reply: Reply) -> None:
+        self.reply = reply
+        self._attempt.answered(reply)
+        self._price(reply)
+        self.record.completed(reply)
+
+    def _failed(self, error: LLMError) -> None:
+        self._error = error
+        self._attempt.failed(error)
+        if self._attempt.usage is None:
+            self._estimate()
+        self._price(None)
+        self.record.failed(error)
+
+    async def settle(self) -> None:
+        """The caller is through with it: close the connection, and the row with what is known."""
+        await _close(self._source)
+        if self.reply is not None or self._error is not None:
+            return
+        self._attempt.interrupted()
+        self._estimate()
+        self._price(None)
+        self.record.partial_text = self._source.text or None
+        self.record.cancelled()
+
+    def _estimate(self) -> None:
+        """Nobody says what a stream has cost that did not end: it is estimated, and marked so."""
+        prompt = count_messages(self._call.messages, self._call.model).tokens
+        said = estimate_text_tokens(self._source.text)
+        self._attempt.usage = Usage(prompt_tokens=prompt, completion_tokens=said)
+        self.record.usage_is_estimated = True
+
+    def _price(self, reply: Reply | None) -> None:
+        if self._attempt.usage is None:
+            return
+        self._attempt.price = self._prices.price(
+            self._call.provider,
+            self._call.model,
+            self._attempt.usage,
+            self._attempt.started_at,
+            response_model=reply.model if reply else None,
+            service_tier=reply.service_tier if reply else None,
+        )
+
+
+async def _close(source: AnswerStream) -> None:
+    with CancelScope(shield=True):
+        await asyncio.wait((asyncio.ensure_future(source.aclose()),), timeout=_CLOSING)

@@ -1,0 +1,138 @@
+"""Answers that come piece by piece: text, or an object that grows."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Generic, TypeVar, Unpack, cast
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from modules.llm_services.calls import CallArguments, build_call
+from modules.llm_services.exceptions import LLMInputError
+from modules.llm_services.executor import Outcome
+from modules.llm_services.providers.structured import partial_reader
+from modules.llm_services.recorded_stream import RecordedStream
+from modules.llm_services.types import Call, GenerationOptions, LLMMessageDTO, LLMResponseDTO
+from modules.llm_services.types.stream import StreamEvent, TextDelta
+
+from .base import UseCases
+from .text import response_dto
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class ResponseStream:
+    """Implements `TextStream`."""
+
+    def __init__(self, call: Call, recorded: RecordedStream) -> None:
+        self._call = call
+        self._recorded = recorded
+        self.request_id: UUID = call.id
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return aiter(self._recorded)
+
+    async def text(self) -> AsyncIterator[str]:
+        """The answer's text alone, piece by piece."""
+        async for piece in self._recorded:
+            if isinstance(piece, TextDelta):
+                yield piece.text
+
+    @property
+    def response(self) -> LLMResponseDTO:
+        """The whole answer, once the stream was read to its end."""
+        record, reply = self._recorded.record, self._recorded.reply
+        if reply is None:
+            raise LLMInputError("the stream was not read to its end: there is no response yet")
+        outcome = Outcome(
+            reply=reply,
+            usage=record.usage,
+            cost=record.cost,
+            milliseconds=record.milliseconds,
+            attempts=len(record.attempts),
+        )
+        whole = response_dto(self._call, outcome)
+        return whole.model_copy(update={"time_to_first_token_ms": record.first_token_ms})
+
+
+class StructuredResponseStream(Generic[T]):
+    """Implements `ObjectStream`."""
+
+    def __init__(self, stream: ResponseStream, recorded: RecordedStream, model: type[T]) -> None:
+        self._stream = stream
+        self._recorded = recorded
+        self._model = model
+        self.request_id: UUID = stream.request_id
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """The object as far as it is known, each time that more of it is."""
+        read, text, last = await partial_reader(self._model), "", None
+        async for piece in self._stream.text():
+            text += piece
+            grown = read(text)
+            if grown is not None and grown != last:
+                last = grown
+                yield cast("T", grown)
+
+    @property
+    def result(self) -> T:
+        """The whole, validated object, once the stream was read to its end."""
+        reply = self._recorded.reply
+        if reply is None:
+            raise LLMInputError("the stream was not read to its end: there is no result yet")
+        return cast("T", reply.parsed)
+
+    @property
+    def response(self) -> LLMResponseDTO:
+        """What the answer took: tokens, cost, time."""
+        return self._stream.response
+
+
+class StreamUseCases(UseCases):
+    """Implements `StreamsText` and `StreamsStructured`."""
+
+    @asynccontextmanager
+    async def stream_response(
+        self,
+        messages: Sequence[LLMMessageDTO],
+        user_id: UUID | None = None,
+        model: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        **options: Unpack[GenerationOptions],
+    ) -> AsyncIterator[ResponseStream]:
+        """Text piece by piece. See `StreamsText.stream_response`."""
+        asked = CallArguments(messages, user_id, model, temperature, max_tokens, options)
+        async with self._stream("chat", asked) as (call, recorded):
+            yield ResponseStream(call, recorded)
+
+    @asynccontextmanager
+    async def stream_structured_response(
+        self,
+        messages: Sequence[LLMMessageDTO],
+        response_model: type[T],
+        user_id: UUID | None = None,
+        model: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        **options: Unpack[GenerationOptions],
+    ) -> AsyncIterator[StructuredResponseStream[T]]:
+        """An object that grows. See `StreamsStructured.stream_structured_response`."""
+        asked = CallArguments(
+            messages, user_id, model, temperature, max_tokens, options, response_model
+        )
+        async with self._stream("structured", asked) as (call, recorded):
+            plain = ResponseStream(call, recorded)
+            yield StructuredResponseStream(plain, recorded, response_model)
+
+    @asynccontextmanager
+    async def _stream(
+        self, operation: str, asked: CallArguments
+    ) -> AsyncIterator[tuple[Call, RecordedStream]]:
+        config, providers = self._runtime.config, self._runtime.providers
+        call = replace(build_call(operation, asked, config, providers), stream=True)
+        self._warn_about_open_transaction()
+        provider = await self._runtime.provider(call.provider)
+        async with self._runtime.executor.stream(call, provider.stream_text) as recorded:
+            yield call, recorded
