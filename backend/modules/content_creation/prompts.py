@@ -55,6 +55,11 @@ Write 5 multiple-choice questions that together test the learning objectives. Th
 are plausible, and the right one does not always stand in the same place."""
 
 
+_WALK_TASK = """\
+Walk the reader through the source from beginning to end, as if you told it aloud: five or six \
+short paragraphs, each leading to the next."""
+
+
 def lesson_messages(source: str, level: Level, task: str) -> list[LLMMessageDTO]:
     """The messages of one request: rules, fenced source, task."""
     fence = _fence_of(source)
@@ -88,6 +93,11 @@ def glossary_task(outline: OutlineDTO) -> str:
 def questions_task(outline: OutlineDTO) -> str:
     """Ask for the multiple-choice questions."""
     return _QUESTIONS_TASK.format(outline=outline.model_dump_json())
+
+
+def walk_task() -> str:
+    """Ask for the source told from beginning to end."""
+    return _WALK_TASK
 
 
 def _fence_of(source: str) -> str:

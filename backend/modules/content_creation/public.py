@@ -1,5 +1,6 @@
 """The module's front door: its contract, its provider, its words and its errors."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Protocol
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from .exceptions import (
 )
 from .service import ContentCreationService
 from .units import UnitsOfWork
+from .walk_through import WalkEvent, WalkThrough
 
 
 class ContentCreationProvider(Protocol):
@@ -63,6 +65,18 @@ class ContentCreationProvider(Protocol):
         ...
 
 
+class WalksThroughTopics(Protocol):
+    """Topics told while they are read."""
+
+    async def walk(self, topic_id: UUID, user_id: UUID | None = None) -> AsyncIterator[WalkEvent]:
+        """The topic's source told from beginning to end, piece by piece as the model writes.
+
+        Raises `TopicNotFoundError` before the first event. A failure of the model is the last
+        event, for the reader has already begun to read.
+        """
+        ...
+
+
 def content_creation_provider(
     session: Annotated[Session, Depends(get_session)],
     llm: Annotated[LLMServicesProvider, Depends(llm_services_provider)],
@@ -72,6 +86,14 @@ def content_creation_provider(
     The request's session only says which database is meant: see `units` for why.
     """
     return ContentCreationService(llm, UnitsOfWork(session.get_bind()))
+
+
+def walk_through_provider(
+    session: Annotated[Session, Depends(get_session)],
+    llm: Annotated[LLMServicesProvider, Depends(llm_services_provider)],
+) -> WalksThroughTopics:
+    """Dependency injection provider. The session only says which database is meant."""
+    return WalkThrough(llm, UnitsOfWork(session.get_bind()))
 
 
 __all__ = [
@@ -91,5 +113,8 @@ __all__ = [
     "TopicNotFoundError",
     "TopicStatus",
     "TopicSummaryDTO",
+    "WalkEvent",
+    "WalksThroughTopics",
     "content_creation_provider",
+    "walk_through_provider",
 ]

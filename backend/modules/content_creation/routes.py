@@ -9,18 +9,22 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Response, status
+from fastapi.responses import StreamingResponse
 
 from .public import (
     ContentCreationProvider,
     NewTopicDTO,
     TopicDTO,
     TopicSummaryDTO,
+    WalksThroughTopics,
     content_creation_provider,
+    walk_through_provider,
 )
 
 router = APIRouter(prefix="/api/v1/content_creation", tags=["content_creation"])
 
 Lessons = Annotated[ContentCreationProvider, Depends(content_creation_provider)]
+Walks = Annotated[WalksThroughTopics, Depends(walk_through_provider)]
 CurrentUser = Annotated[
     UUID | None, Header(alias="X-User-Id", description="The user whose topics are meant.")
 ]
@@ -57,3 +61,16 @@ def get_topic(topic_id: UUID, lessons: Lessons, user_id: CurrentUser = None) -> 
 async def resume_topic(topic_id: UUID, lessons: Lessons, user_id: CurrentUser = None) -> TopicDTO:
     """Ask again for the parts that are missing."""
     return await lessons.resume_topic(topic_id, user_id)
+
+
+@router.get("/topics/{topic_id}/stream")
+async def walk_through(
+    topic_id: UUID, walks: Walks, user_id: CurrentUser = None
+) -> StreamingResponse:
+    """A walk through the topic as server-sent events: ``delta``, then ``done`` or ``error``."""
+    events = await walks.walk(topic_id, user_id)
+    return StreamingResponse(
+        (event.as_server_event() async for event in events),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
