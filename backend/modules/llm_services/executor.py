@@ -169,7 +169,7 @@ async def _all(answers: Iterable[Coroutine[Any, Any, Reply]]) -> list[Reply]:
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(answer) for answer in answers]
-    except* LLMError as errors:
+    except ExceptionGroup as errors:  # not `except*`: it wraps what is raised inside it again
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 
