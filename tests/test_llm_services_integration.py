@@ -286,10 +286,10 @@ async def test_a_wait_beyond_the_deadline_is_not_begun(
     assert len(vendor.journal()) == 1
 
 
-async def test_a_cancelled_call_ends_cancelled(llm: LLMServicesProvider) -> None:
+async def test_a_cancelled_call_ends_cancelled(llm: LLMServicesProvider, vendor: Sandbox) -> None:
     """Whoever goes away leaves a row that says so, never one that waits for ever."""
     call = asyncio.create_task(llm.generate_response(VOLCANOES, model="openai:gpt-4o:slow=30"))
-    await _until(lambda: bool(rows()))
+    await _until(lambda: bool(vendor.journal()))
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

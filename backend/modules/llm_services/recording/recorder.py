@@ -58,17 +58,15 @@ class Recorder:
                 f"the ledger's database did not take the row within {self._patience:g} s; if the "
                 "caller holds an uncommitted write, commit before calling"
             )
-            self._close_unseen(record, refusal)
+            # The row may come to be although nobody waits for it any more: never leave it open.
+            record.failed(refusal)
+            self._writer.settle(outcome(record))
         except asyncio.CancelledError:
-            self._close_unseen(record, None)
+            record.cancelled()
+            await self._close(record)
             raise
         if refusal is not None:
             raise refusal
-
-    def _close_unseen(self, record: CallRecord, error: LLMError | None) -> None:
-        """The row may have been written although nobody waited for it: never leave it open."""
-        record.cancelled() if error is None else record.failed(error)
-        self._writer.settle(outcome(record))
 
     async def _close(self, record: CallRecord) -> None:
         write = self._writer.settle(outcome(record))
