@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SOURCES := backend tests alembic docs
 export PYTHONPATH := backend
 
-.PHONY: demo serve sandbox test check fix lock clean
+.PHONY: demo serve sandbox test live check fix lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
@@ -31,6 +31,9 @@ sandbox: $(READY) ## The sandbox alone on PORT (8081)
 
 test: $(READY) ## The whole suite, on SQLite and PostgreSQL
 	@$(BIN)/python -m pytest -q -n 2
+
+live: $(READY) ## One small call of each kind on the real API, with OPENAI_API_KEY: a few cents
+	@$(BIN)/python -m pytest -q -m live
 
 check: $(READY) ## What CI runs: lint, format, types, walls, migrations, tests with coverage
 	@$(BIN)/ruff check --output-format concise $(SOURCES)

@@ -146,7 +146,7 @@ async def test_misfits_end_with_their_errors(llm: LLMServicesProvider) -> None:
     error = caught.value
     assert error.errors
     assert error.last_text
-    assert VOLCANOES[1].content not in str(error)
+    assert VOLCANOES[1].text not in str(error)
     assert error.request_id is not None
     row = llm.get_request(error.request_id)
     assert row is not None
@@ -330,7 +330,8 @@ async def test_lists_are_paged_and_narrow(llm: LLMServicesProvider) -> None:
 async def test_many_calls_hold_no_connection(database_url: str, vendor: Sandbox) -> None:
     """Fifty slow calls run side by side while the application's pool has one connection, unused."""
     engine = create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=1)
-    with Session(engine) as session:
+    async with llm_services_lifespan():
+        session = Session(engine)
         llm = LLMService(LLMRequestRepo(session))
         calls = [
             asyncio.create_task(llm.generate_response(VOLCANOES, model="openai:gpt-4o:slow=0.5"))
@@ -349,7 +350,8 @@ async def test_the_callers_transaction_stays_the_callers(
     """Our row survives the caller's rollback, the caller's work is not committed by us, and a
     session that waits in a transaction is told so, once for each calling place.
     """
-    with session_factory()() as session:
+    async with llm_services_lifespan():
+        session = session_factory()()
         LLMRequestRepo(session).by_user(uuid4())
         llm = LLMService(LLMRequestRepo(session))
         for _ in range(2):
@@ -363,7 +365,7 @@ async def test_the_callers_transaction_stays_the_callers(
 
 def test_fastapi_hands_it_over(database_url: str, vendor: Sandbox) -> None:
     """``Depends`` gives a working provider, whose ledger is the database of the session."""
-    app = FastAPI()
+    app = FastAPI(lifespan=lambda _app: llm_services_lifespan())
 
     @app.post("/ask")
     async def ask(llm: GeneratesText = Depends(llm_services_provider)) -> UUID:
@@ -380,7 +382,7 @@ def test_an_overridden_session_takes_the_ledger_along(
     """An application that overrides ``get_session`` has its rows in that database."""
     elsewhere = create_engine(database_url)
     monkeypatch.setenv("DATABASE_URL", "sqlite:////nowhere/else.db")
-    app = FastAPI()
+    app = FastAPI(lifespan=lambda _app: llm_services_lifespan())
 
     @app.post("/ask")
     async def ask(llm: GeneratesText = Depends(llm_services_provider)) -> None:

@@ -51,6 +51,7 @@ INDEXES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
         ("conversation_id", "created_at"),
         "conversation_id IS NOT NULL",
     ),
+    ("ix_llm_requests_batch", ("batch_id",), "batch_id IS NOT NULL"),
 )
 LEGACY_INDEXES = tuple((f"ix_{TABLE}_{column}", (column,), None) for column in LEGACY_INDEXED)
 
@@ -91,6 +92,7 @@ def _columns() -> list[sa.Column[object]]:
         sa.Column("cached", sa.Boolean, server_default=sa.false(), nullable=False),
         sa.Column("stream", sa.Boolean, server_default=sa.false(), nullable=False),
         sa.Column("provider_request_id", sa.String(128)),
+        sa.Column("batch_id", guid),
         sa.Column("conversation_id", sa.String(64)),
         sa.Column("feature", sa.String(64)),
         sa.Column("tenant", sa.String(64)),

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(20), nullable=False),
         sa.Column("level", sa.String(20), nullable=False),
         sa.Column("title", sa.String(200)),
+        sa.Column("extras", sa.JSON()),
         sa.Column("source_material", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_content_topics")),
     )

@@ -95,9 +95,9 @@ def _call(ask: Ask, tool: Tool, fault: Fault) -> ToolCall:
 
 
 def _searched(ask: Ask, fault: Fault, choice: int) -> Answer:
-    most = ask.search.most if ask.search else 1
+    most, domains = (ask.search.most, ask.search.domains) if ask.search else (1, ())
     queries = search.queries_of(ask.user[-1] if ask.user else ask.system)[:most]
-    results = tuple(r for q in queries for r in search.results_for(q))
+    results = tuple(r for q in queries for r in search.results_for(q, domains))
     structured = ask.schema is not None or ask.json_object
     text = _text(ask, fault, choice, results) if structured else search.report(results)
     return Answer(

@@ -28,12 +28,26 @@ _POST: dict[str, Handler] = {
     "/v1/audio/transcriptions": transcribe,
 }
 _GET: dict[str, Handler] = {"/v1/models": list_models, "/v1/models/{model:path}": one_model}
+_IN_BATCHES = ("/v1/responses", "/v1/chat/completions", "/v1/embeddings")
 _EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _MARK = {"x-sandbox": "true"}
 
 
 def create_app(state: State) -> Starlette:
     """The ASGI application over a server's state."""
+
+    files, batches = state.batches.files, state.batches
+    posts = {
+        **_POST,
+        "/v1/files": files.upload,
+        "/v1/batches": batches.creator({path: _POST[path] for path in _IN_BATCHES}),
+    }
+    gets = {
+        **_GET,
+        "/v1/files/{file_id}": files.describe,
+        "/v1/files/{file_id}/content": files.download,
+        "/v1/batches/{batch_id}": batches.describe,
+    }
 
     async def journal(request: Request) -> Response:
         if request.method == "DELETE":
@@ -45,8 +59,8 @@ def create_app(state: State) -> Starlette:
 
     return Starlette(
         routes=[
-            *(Route(path, endpoint(h, state), methods=["POST"]) for path, h in _POST.items()),
-            *(Route(path, endpoint(h, state), methods=["GET"]) for path, h in _GET.items()),
+            *(Route(path, endpoint(h, state), methods=["POST"]) for path, h in posts.items()),
+            *(Route(path, endpoint(h, state), methods=["GET"]) for path, h in gets.items()),
             Route("/sandbox/journal", journal, methods=["GET", "DELETE"]),
             Route("/sandbox/health", health),
             Route("/{path:path}", endpoint(_unknown_url, state), methods=_EVERY_METHOD),

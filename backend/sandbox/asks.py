@@ -31,6 +31,7 @@ class SearchAsk:
 
     most: int
     sources: bool = False
+    domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from sandbox.batch_files import Files
+from sandbox.batches_api import Batches
 from sandbox.fault_replies import body_of, error_of
 from sandbox.faults import FAULT_HEADER, Counters, Fault, call_key, parse, split_model
 from sandbox.journal import Journal
@@ -34,11 +36,13 @@ class State:
 
     journal: Journal = field(default_factory=Journal)
     counters: Counters = field(default_factory=Counters)
+    batches: Batches = field(default_factory=lambda: Batches(Files()))
 
     def reset(self) -> None:
-        """Forget all requests and all counted faults."""
+        """Forget all requests, all counted faults, all batches and their files."""
         self.journal.reset()
         self.counters.reset()
+        self.batches.reset()
 
 
 @dataclass(slots=True)
@@ -134,8 +138,8 @@ def _take_fault(call: _Call, body: Json) -> Json:
         key = call_key(spec, call.request.url.path, client_id, body)
         call.fault = call.state.counters.now_active(parse(spec), key)
     # A path may name the model too: GET /v1/models/{id}.
-    named = call.request.path_params.get("model")
-    return {**body, "model": model} if model else {**body, "model": named} if named else body
+    named = {**body, **call.request.path_params}
+    return {**named, "model": model} if model else named
 
 
 def _error_reply(error: ApiError) -> Reply:

@@ -51,6 +51,7 @@ class Fault:
     sever: int | None = None
     stream_error: bool = False
     drip: float = 0.0
+    batch: str = ""
 
 
 NO_FAULT = Fault()
@@ -58,6 +59,12 @@ NO_FAULT = Fault()
 
 def _flag(text: str) -> bool:
     return text in {"", "1", "true", "yes"}
+
+
+def _end_of_batch(text: str) -> str:
+    if text not in {"expired", "cancelled", "failed"}:
+        raise ValueError(text)
+    return text
 
 
 def _whole(text: str) -> int:
@@ -77,6 +84,7 @@ def _seconds(text: str) -> float:
 _READERS: Mapping[str, Callable[[str], object]] = {
     **dict.fromkeys(("slow", "drip"), _seconds),
     **dict.fromkeys(("status", "times", "retry_after_date", "cached", "cut", "sever"), _whole),
+    "batch": _end_of_batch,
     **dict.fromkeys(("code", "retry_after", "retry_after_ms", "should_retry"), str),
 }
 WORDS = tuple(Fault.__dataclass_fields__)

@@ -140,7 +140,14 @@ def _search(body: Json) -> SearchAsk | None:
         return None
     sources = "web_search_call.action.sources" in (body.get("include") or [])
     most = body.get("max_tool_calls")
-    return SearchAsk(most=_SEARCHES if most is None else int(most), sources=sources)
+    return SearchAsk(
+        most=_SEARCHES if most is None else int(most), sources=sources, domains=_domains(body)
+    )
+
+
+def _domains(body: Json) -> tuple[str, ...]:
+    filters = [tool.get("filters") or {} for tool in body.get("tools") or []]
+    return tuple(str(d) for f in filters for d in f.get("allowed_domains") or [])
 
 
 def _extra(body: Json) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sandbox.asks import Citation, SearchResult
 from sandbox.reading import read
@@ -41,17 +41,18 @@ def _topic(prompt: str) -> str:
     return read((prompt,), "").topic or shorten(line, _QUERY_LENGTH)
 
 
-def results_for(query: str) -> list[SearchResult]:
-    """The pages for one query, always the same ones."""
+def results_for(query: str, domains: Sequence[str] = ()) -> list[SearchResult]:
+    """The pages for one query, always the same ones, on the domains that are allowed."""
+    sites = [f"https://{domain}" for domain in domains] or [SITE]
     name = shorten(" ".join(re.findall(r"[\w'’-]+", query)) or "sandbox", _QUERY_LENGTH)
     return [
         SearchResult(
             query=query,
             title=f"{title_case(name)}: {kind.title()}",
-            url=f"{SITE}/{slug(name)}/{kind}?utm_source=openai",
+            url=f"{sites[n % len(sites)]}/{slug(name)}/{kind}?utm_source=openai",
             snippet=text.format(q=name),
         )
-        for kind, text in _PAGES
+        for n, (kind, text) in enumerate(_PAGES)
     ]
 
 

@@ -92,7 +92,7 @@ class FakeModels:
         self.asked.append(
             Asked(
                 answer=response_model,
-                task=messages[-1].content,
+                task=messages[-1].text,
                 model=model,
                 user_id=user_id,
                 options=options,
@@ -107,3 +107,22 @@ class FakeModels:
         answer = _ANSWERS[response_model]
         assert isinstance(answer, response_model)
         return answer, request_id
+
+    async def generate_image(self, prompt: str, *_more: Any, **_options: Any) -> tuple[str, UUID]:
+        """A picture that is none."""
+        return f"https://pictures.test/{len(prompt)}.png", uuid4()
+
+    async def edit_image(self, prompt: str, *_more: Any, **_options: Any) -> tuple[str, UUID]:
+        """No lesson edits pictures."""
+        raise AssertionError(prompt)
+
+    async def search_web(
+        self, queries: Sequence[str], *_more: Any, **_options: Any
+    ) -> tuple[list[dict[str, Any]], UUID]:
+        """One page for each query."""
+        page = {"title": "", "url": "https://pages.test/1", "snippet": None}
+        return [page for _ in queries], uuid4()
+
+    async def search_answers(self, queries: Sequence[str], *_more: Any, **_options: Any) -> Any:
+        """No lesson reads the answers."""
+        raise AssertionError(queries)

@@ -199,3 +199,32 @@ def test_a_list_holds_no_contents(client: TestClient) -> None:
     }
     assert [t["id"] for t in client.get(TOPICS, params={"offset": 1}).json()] == made[:1]
     assert client.get(TOPICS, params={"limit": 0}).status_code == 422
+
+
+def test_a_lesson_with_a_picture_and_pages_to_read_on(client: TestClient) -> None:
+    """`illustrate` and `research` are parts like the others, each with its row and its cost."""
+    lesson = _post(client, illustrate=True, research=True).json()
+    assert lesson["status"] == "completed"
+    assert lesson["illustration"]["url"].startswith("data:image/png;base64,")
+    links = lesson["further_reading"]
+    assert links
+    assert all(link["url"].startswith("https://") and link["title"] for link in links)
+    kinds = [part["kind"] for part in lesson["parts"]]
+    assert kinds[-2:] == ["illustration", "reading"]
+    assert len({part["request_id"] for part in lesson["parts"]}) == PARTS + 2
+
+
+def test_a_picture_that_fails_costs_the_lesson_only_the_picture(
+    models: sandbox.Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing picture leaves a readable lesson, and a resume asks for the picture alone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("LLM_ROLES__IMAGE", "openai:sandbox-fault:status=400")
+        with TestClient(create_app()) as client:
+            lesson = _post(client, illustrate=True).json()
+    assert (lesson["status"], lesson["illustration"]) == ("incomplete", None)
+    before = len(models.journal())
+    with TestClient(create_app()) as client:
+        whole = client.post(f"{TOPICS}/{lesson['id']}/resume").json()
+    assert whole["illustration"]["url"]
+    assert [entry.path for entry in models.journal()[before:]] == ["/v1/images/generations"]

@@ -14,9 +14,10 @@ from modules.llm_services.exceptions import (
     LLMError,
     LLMProviderError,
     LLMRateLimitError,
+    LLMToolRunError,
     LLMValidationError,
 )
-from modules.llm_services.types import Usage
+from modules.llm_services.types import LLMResponseDTO, ToolRun, Usage
 
 ERROR_TYPES = frozenset(
     (
@@ -53,10 +54,27 @@ def _with_subclasses(base: type[LLMError]) -> list[type[LLMError]]:
 CLASSES = [c for c in _with_subclasses(LLMError) if c.__module__ == exceptions.__name__]
 
 
+def needed_by(kind: type[LLMError]) -> dict[str, Any]:
+    """Facts without which an error of this class makes no sense."""
+    if not issubclass(kind, LLMToolRunError):
+        return {}
+    answer = LLMResponseDTO(content="PAYLOAD", provider="openai", model="gpt-5")
+    run = ToolRun(
+        response=answer,
+        messages=(),
+        rounds=1,
+        cost=None,
+        results=(),
+        conversation_id="c",
+        request_ids=(),
+    )
+    return {"limit": "rounds", "run": run}
+
+
 def known_to(kind: type[LLMError]) -> dict[str, Any]:
     """Every fact that an error of this class can carry; a misfit's text is its last answer."""
     if not issubclass(kind, LLMValidationError):
-        return FACTS
+        return {**FACTS, **needed_by(kind)}
     facts = {name: fact for name, fact in FACTS.items() if name != "partial_text"}
     return {**facts, "errors": [{"msg": "PAYLOAD"}], "last_text": "PAYLOAD"}
 
@@ -96,7 +114,7 @@ def test_payloads_stay_out_of_the_text(kind: type[LLMError]) -> None:
 @every_class
 def test_an_end_user_is_told_no_details(kind: type[LLMError]) -> None:
     """``safe_message`` is a sentence for people, whatever the message says."""
-    error = kind("openai said: sk-123456789", model="gpt-5")
+    error = kind("openai said: sk-123456789", model="gpt-5", **needed_by(kind))
     assert re.fullmatch(r"[A-Z][A-Za-z' ]+\.( [A-Z][A-Za-z ]+\.)?", error.safe_message)
 
 
@@ -109,7 +127,7 @@ def test_every_error_type_is_one_that_the_contract_names(kind: type[LLMError]) -
 @every_class
 def test_every_fact_is_optional(kind: type[LLMError]) -> None:
     """An error needs a message and nothing else; what is not known is None."""
-    error = kind("it failed")
+    error = kind("it failed", **needed_by(kind))
     assert error.message == "it failed"
     assert error.retryable is kind.retryable_by_nature
     assert not error.maybe_billed

@@ -156,10 +156,11 @@ def test_a_bare_body_says_only_what_it_must() -> None:
 @every_format
 def test_every_role_is_passed_on(wire: WireFormat) -> None:
     """Roles and texts arrive as they were said, in their order."""
-    said = tuple(LLMMessageDTO(role=role, content=f"as {role}") for role in MessageRole)
+    roles = [role for role in MessageRole if role != "tool"]  # a role of its own: test_tools
+    said = tuple(LLMMessageDTO(role=role, content=f"as {role}") for role in roles)
     body = json.loads(json.dumps(wire.body(request(*said))))
     assert body.get("messages", body.get("input")) == [
-        {"role": str(role), "content": f"as {role}"} for role in MessageRole
+        {"role": str(role), "content": f"as {role}"} for role in roles
     ]
 
 

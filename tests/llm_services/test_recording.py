@@ -33,7 +33,7 @@ from tests.support.ledger import rows, statuses
 from tests.support.migrations import downgrade, upgrade
 from tests.support.postgres import PostgresServer
 
-PATIENCE = 0.6
+PATIENCE = 1.2
 ROOT = Path(__file__).resolve().parents[2]
 
 

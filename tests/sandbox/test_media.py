@@ -163,3 +163,11 @@ async def test_models_are_listed(client: AsyncOpenAI) -> None:
     assert (await client.models.retrieve("gpt-6-luna")).owned_by == "sandbox"
     with pytest.raises(openai.NotFoundError):
         await client.models.retrieve("gpt-2")
+
+
+async def test_an_engine_may_keep_its_pictures(client: AsyncOpenAI) -> None:
+    """Some give out links in place of bytes."""
+    made = await client.images.generate(model="flux", prompt="waves", size="1024x1024")
+    [picture] = made.data or []
+    assert picture.b64_json is None
+    assert (picture.url or "").startswith("https://images.sandbox.test/")

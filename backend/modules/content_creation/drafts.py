@@ -69,6 +69,7 @@ def new_topic(new: NewTopicDTO, user_id: UUID | None) -> ContentTopic:
         status=TopicStatus.INCOMPLETE,
         level=new.level,
         title=new.title,
+        extras=_extras(new),
         source_material=new.source_material,
         parts=[_part(PartKind.OUTLINE, 0)],
     )
@@ -98,7 +99,7 @@ def put_down(repo: TopicRepo, task: PartTask, answer: BaseModel, request_id: UUI
     part.request_id, part.error_type, part.error_message = request_id, None, None
     if isinstance(answer, Outline):
         part.topic.title = part.topic.title or answer.title
-        part.topic.parts += _announced(answer)
+        part.topic.parts += _announced(answer, part.topic.extras or [])
     repo.renew_claim(task.topic_id, datetime.now(UTC))
 
 
@@ -129,10 +130,15 @@ def _status_of(parts: list[ContentTopicPart]) -> TopicStatus:
     return TopicStatus.INCOMPLETE
 
 
-def _announced(outline: Outline) -> list[ContentTopicPart]:
+def _extras(new: NewTopicDTO) -> list[str]:
+    wanted = ((PartKind.ILLUSTRATION, new.illustrate), (PartKind.READING, new.research))
+    return [kind for kind, is_wanted in wanted if is_wanted]
+
+
+def _announced(outline: Outline, extras: list[str]) -> list[ContentTopicPart]:
     sections = [_part(PartKind.SECTION, n, s.title) for n, s in enumerate(outline.sections, 1)]
-    after = len(sections) + 1
-    return [*sections, _part(PartKind.GLOSSARY, after), _part(PartKind.QUESTIONS, after + 1)]
+    others = [PartKind.GLOSSARY, PartKind.QUESTIONS, *map(PartKind, extras)]
+    return [*sections, *(_part(kind, n) for n, kind in enumerate(others, len(sections) + 1))]
 
 
 def _part(kind: PartKind, position: int, title: str | None = None) -> ContentTopicPart:

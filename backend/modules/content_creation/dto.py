@@ -25,6 +25,8 @@ class PartKind(StrEnum):
     SECTION = "section"
     GLOSSARY = "glossary"
     QUESTIONS = "questions"
+    ILLUSTRATION = "illustration"
+    READING = "reading"
 
 
 class PartStatus(StrEnum):
@@ -91,6 +93,10 @@ class NewTopicDTO(_Frozen):
         default=None, description="The lesson's title; without it the model finds one."
     )
     level: Level = Field(default=Level.BEGINNER, description="Whom the lesson is written for.")
+    illustrate: bool = Field(default=False, description="Whether a picture shall be made for it.")
+    research: bool = Field(
+        default=False, description="Whether pages to read on shall be searched for on the web."
+    )
 
 
 class SectionPlanDTO(_Frozen):
@@ -131,6 +137,21 @@ class QuestionDTO(_Frozen):
     explanation: str
 
 
+class IllustrationDTO(_Frozen):
+    """The lesson's picture: an https, file or data URL, as the application's media are set up."""
+
+    url: str
+    description: str
+
+
+class LinkDTO(_Frozen):
+    """A page to read on. It was found on the web by a model and checked by nobody."""
+
+    title: str
+    url: str
+    snippet: str
+
+
 class PartDTO(_Frozen):
     """How one part fared. ``request_id`` is the ledger's row of its last try, failed or not.
 
@@ -165,4 +186,6 @@ class TopicDTO(TopicSummaryDTO):
     sections: tuple[SectionDTO, ...] = ()
     glossary: tuple[GlossaryEntryDTO, ...] = ()
     questions: tuple[QuestionDTO, ...] = ()
+    illustration: IllustrationDTO | None = None
+    further_reading: tuple[LinkDTO, ...] = ()
     parts: tuple[PartDTO, ...] = ()

@@ -83,6 +83,27 @@ class Glossary(_Answer):
     )
 
 
+class Illustration(_Answer):
+    """The lesson's picture, and what it was to show."""
+
+    url: str
+    description: str
+
+
+class Link(_Answer):
+    """A page that was found on the web."""
+
+    title: _Text
+    url: str
+    snippet: str
+
+
+class Reading(_Answer):
+    """Pages to read on."""
+
+    links: list[Link]
+
+
 class Question(_Answer):
     """A multiple-choice question with one right answer."""
 

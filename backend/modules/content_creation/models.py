@@ -27,6 +27,7 @@ class ContentTopic(Base):
     status: Mapped[str] = mapped_column(String(20))
     level: Mapped[str] = mapped_column(String(20))
     title: Mapped[str | None] = mapped_column(String(200))
+    extras: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     source_material: Mapped[str] = mapped_column(Text, deferred=True)
 
     parts: Mapped[list["ContentTopicPart"]] = relationship(

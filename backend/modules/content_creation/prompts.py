@@ -100,6 +100,15 @@ def walk_task() -> str:
     return _WALK_TASK
 
 
+def picture_prompt(outline: OutlineDTO) -> str:
+    """Ask for the lesson's picture."""
+    shown = ", ".join(section.title for section in outline.sections[:3])
+    return (
+        f"A clear, friendly textbook illustration for a lesson titled {_quoted(outline.title)}. "
+        f"It may show: {shown}. No text in the picture."
+    )
+
+
 def _fence_of(source: str) -> str:
     """A marker that no source can contain, since it is made from the whole of it.
 

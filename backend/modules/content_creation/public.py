@@ -12,7 +12,9 @@ from modules.shared.db import get_session
 
 from .dto import (
     GlossaryEntryDTO,
+    IllustrationDTO,
     Level,
+    LinkDTO,
     NewTopicDTO,
     PartDTO,
     PartKind,
@@ -100,7 +102,9 @@ __all__ = [
     "ContentCreationError",
     "ContentCreationProvider",
     "GlossaryEntryDTO",
+    "IllustrationDTO",
     "Level",
+    "LinkDTO",
     "NewTopicDTO",
     "OutlineFailedError",
     "PartDTO",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from anyio import CapacityLimiter, create_task_group
 
-from modules.llm_services.public import GeneratesStructured, LLMError
+from modules.llm_services.public import LLMError
 
 from .drafts import (
     CLAIM_LEASE,
@@ -28,7 +28,7 @@ from .models import ContentTopic
 from .repo import TopicRepo
 from .units import UnitsOfWork
 from .views import topic_summary, topic_view
-from .writer import LessonWriter
+from .writer import LessonModels, LessonWriter
 
 CALLS_AT_ONCE = 4
 """Requests to models that one lesson has open at the same time."""
@@ -37,7 +37,7 @@ CALLS_AT_ONCE = 4
 class ContentCreationService:
     """Implements ``ContentCreationProvider``. Every part is stored as soon as it is there."""
 
-    def __init__(self, llm: GeneratesStructured, units: UnitsOfWork) -> None:
+    def __init__(self, llm: LessonModels, units: UnitsOfWork) -> None:
         self._writer = LessonWriter(llm)
         self._units = units
 

@@ -7,6 +7,8 @@ from typing import Any
 from .drafts import CLAIM_LEASE
 from .dto import (
     GlossaryEntryDTO,
+    IllustrationDTO,
+    LinkDTO,
     OutlineDTO,
     PartDTO,
     PartKind,
@@ -41,6 +43,8 @@ def topic_view(topic: ContentTopic) -> TopicDTO:
         sections=_sections(OutlineDTO.model_validate(outline), topic.parts) if outline else (),
         glossary=tuple(map(GlossaryEntryDTO.model_validate, _items(topic, PartKind.GLOSSARY))),
         questions=tuple(map(QuestionDTO.model_validate, _items(topic, PartKind.QUESTIONS))),
+        illustration=_illustration(topic),
+        further_reading=tuple(map(LinkDTO.model_validate, _items(topic, PartKind.READING))),
         parts=tuple(map(PartDTO.model_validate, topic.parts)),
     )
 
@@ -62,8 +66,25 @@ def _sections(outline: OutlineDTO, parts: Iterable[ContentTopicPart]) -> tuple[S
     )
 
 
+_ENTRIES = {
+    PartKind.GLOSSARY: "terms",
+    PartKind.QUESTIONS: "questions",
+    PartKind.READING: "links",
+}
+
+
 def _items(topic: ContentTopic, kind: PartKind) -> list[Any]:
-    """The entries of the one part that is a list: glossary or questions."""
-    key = "terms" if kind is PartKind.GLOSSARY else "questions"
+    """The entries of a part that is a list."""
+    entries: list[Any] = _content(topic, kind).get(_ENTRIES[kind], [])
+    return entries
+
+
+def _illustration(topic: ContentTopic) -> IllustrationDTO | None:
+    content = _content(topic, PartKind.ILLUSTRATION)
+    return IllustrationDTO.model_validate(content) if content else None
+
+
+def _content(topic: ContentTopic, kind: PartKind) -> dict[str, Any]:
+    """What a part that a lesson has at most once holds; nothing while it is missing."""
     found = (part.content for part in topic.parts if part.kind == kind and part.content)
-    return next((content[key] for content in found), [])
+    return next(found, {})

@@ -1,17 +1,18 @@
-"""Asks a model for one part of a lesson."""
+"""Asks models for one part of a lesson: text as an object, a picture, or pages on the web."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol, TypedDict
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from modules.llm_services.public import GeneratesStructured
+from modules.llm_services.public import GeneratesImages, GeneratesStructured, SearchesWeb
 
 from . import prompts
 from .drafts import Draft, PartTask
 from .dto import PartKind
-from .lesson import Glossary, Outline, QuestionSet, SectionText
+from .lesson import Glossary, Illustration, Link, Outline, QuestionSet, Reading, SectionText
 
 FEATURE = "content_creation"
 """What the ledger's rows of this module carry in ``feature``."""
@@ -48,24 +49,67 @@ RECIPES: Mapping[PartKind, Recipe] = {
 }
 
 
+class LessonModels(GeneratesStructured, GeneratesImages, SearchesWeb, Protocol):
+    """What this module needs of the LLM module, and nothing else."""
+
+
+LINKS = 5
+"""Pages to read on that a search may bring."""
+
+
+class _OnTheRow(TypedDict):
+    feature: str
+    conversation_id: str
+    context: Mapping[str, str | int]
+
+
 class LessonWriter:
     """Turns a part that is missing into an answer and the ledger's row for it."""
 
-    def __init__(self, llm: GeneratesStructured) -> None:
+    def __init__(self, llm: LessonModels) -> None:
         self._llm = llm
 
     async def write(self, draft: Draft, part: PartTask) -> tuple[BaseModel, UUID]:
-        """Ask a model for ``part``. Raises ``LLMError``.
-
-        The topic is the conversation: all that a lesson took is found in the ledger by its id.
-        """
+        """Ask a model for ``part``. Raises ``LLMError``."""
+        if part.kind is PartKind.ILLUSTRATION:
+            return await self._illustrate(draft, part)
+        if part.kind is PartKind.READING:
+            return await self._research(draft, part)
         recipe = RECIPES[part.kind]
         return await self._llm.generate_structured_response(
             prompts.lesson_messages(draft.source, draft.level, recipe.task(draft, part)),
             recipe.answer,
             user_id=draft.user_id,
             model=recipe.role,
-            feature=FEATURE,
-            conversation_id=str(draft.topic_id),
-            context={"part": part.kind, "position": part.position},
+            **_on_the_row(part),
         )
+
+    async def _illustrate(self, draft: Draft, part: PartTask) -> tuple[BaseModel, UUID]:
+        prompt = prompts.picture_prompt(draft.plan)
+        url, request_id = await self._llm.generate_image(
+            prompt, user_id=draft.user_id, **_on_the_row(part)
+        )
+        return Illustration(url=url, description=draft.plan.title), request_id
+
+    async def _research(self, draft: Draft, part: PartTask) -> tuple[BaseModel, UUID]:
+        found, request_id = await self._llm.search_web(
+            [draft.plan.title], user_id=draft.user_id, max_results=LINKS, **_on_the_row(part)
+        )
+        links = [
+            Link(
+                title=page["title"] or page["url"],
+                url=page["url"],
+                snippet=page["snippet"] or "",
+            )
+            for page in found
+        ]
+        return Reading(links=links), request_id
+
+
+def _on_the_row(part: PartTask) -> _OnTheRow:
+    """The topic is the conversation: all that a lesson took is found in the ledger by its id."""
+    return {
+        "feature": FEATURE,
+        "conversation_id": str(part.topic_id),
+        "context": {"part": part.kind, "position": part.position},
+    }

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import arguments
+from .arguments.options import COMMON_OPTIONS
+from .exceptions import LLMInputError
 from .ids import uuid7
-from .roles import resolve_model
-from .types import Attribution, Call, GenerationOptions
+from .roles import ModelChoice, resolve_model
+from .tooling.describing import describe
+from .types import (
+    Attribution,
+    BatchOptions,
+    BatchPlace,
+    BatchRequest,
+    Call,
+    GenerationOptions,
+    LLMMessageDTO,
+    ToolSpec,
+)
 
 if TYPE_CHECKING:
     from .config import LLMConfig
 
 _ATTRIBUTION = frozenset({"feature", "tenant", "conversation_id", "context"})
 _POLICY = frozenset({"timeout", "max_retries"})
+_TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +57,32 @@ def build_call(
         provider=choice.provider,
         model=choice.model,
         requested_model=choice.requested,
-        messages=arguments.messages(asked.messages),
+        messages=arguments.messages(asked.messages, config.media_dir),
         parameters=_parameters(asked, given, config),
         timeout=given.get("timeout", config.request_timeout),
         max_retries=given.get("max_retries", config.max_retries),
         output_type=arguments.response_model(asked.output_type) if structured else None,
+        tools=_tools(asked, given),
+        tool_choice=given.get("tool_choice"),
+        parallel_tool_calls=given.get("parallel_tool_calls"),
         attribution=_attribution(asked.user_id, given),
     )
+
+
+def _tools(asked: CallArguments, given: Mapping[str, Any]) -> tuple[ToolSpec, ...]:
+    """An answer is an object or calls of tools: asking for both leaves open what will come."""
+    if asked.output_type is not None and _TOOLS & given.keys():
+        raise LLMInputError("tools cannot be combined with a response_model: use generate_response")
+    offered = describe(given.get("tools", ()))
+    arguments.check_choice(given.get("tool_choice"), offered, given)
+    return offered
 
 
 def _parameters(
     asked: CallArguments, given: Mapping[str, Any], config: LLMConfig
 ) -> Mapping[str, Any]:
     """What is said to the model; options that are ours stay here."""
-    said = {name: given[name] for name in given if name not in _ATTRIBUTION | _POLICY}
+    said = {name: given[name] for name in given if name not in _ATTRIBUTION | _POLICY | _TOOLS}
     temperature = config.temperature if asked.temperature is None else asked.temperature
     if temperature is not None:
         said["temperature"] = arguments.temperature("temperature", temperature)
@@ -67,7 +92,90 @@ def _parameters(
     return said
 
 
+def special_call(
+    operation: str,
+    choice: ModelChoice,
+    messages: Sequence[LLMMessageDTO],
+    user_id: object,
+    given: Mapping[str, Any],
+    config: LLMConfig,
+    *,
+    resend: bool = True,
+) -> Call:
+    """A call that is no conversation: ``given`` are its parameters and options, all checked.
+
+    ``messages`` are what its row shows of what was asked; for ``resend`` see `Call`.
+    """
+    return Call(
+        id=uuid7(),
+        operation=operation,
+        provider=choice.provider,
+        model=choice.model,
+        requested_model=choice.requested,
+        messages=tuple(messages),
+        parameters={name: given[name] for name in given if name not in _ATTRIBUTION | _POLICY},
+        timeout=given.get("timeout", config.request_timeout),
+        max_retries=given.get("max_retries", config.max_retries),
+        resend=resend,
+        attribution=_attribution(user_id, given),
+    )
+
+
 def _attribution(user_id: object, given: Mapping[str, Any]) -> Attribution:
     named = {name: given[name] for name in given if name in _ATTRIBUTION}
     user = None if user_id is None else arguments.uuid("user_id", user_id)
     return Attribution(user_id=user, **named)
+
+
+def batch_calls(
+    requests: object,
+    user_id: object,
+    model: object,
+    options: BatchOptions,
+    config: LLMConfig,
+    providers: Set[str],
+) -> tuple[Call, tuple[Call, ...]]:
+    """A batch's own exchange with the provider, and the calls in it, all checked.
+
+    The exchange's id is the one by which the rows know their batch.
+    """
+    asked = arguments.batch_requests(requests)
+    given = arguments.options(options, COMMON_OPTIONS, ("requests", "user_id", "model"))
+    choice = resolve_model(config, providers, model)
+    exchange = special_call("batch", choice, (), user_id, given, config)
+    calls = tuple(
+        _in_batch(exchange, index, key, request, config)
+        for index, (key, request) in enumerate(asked)
+    )
+    return exchange, calls
+
+
+def _in_batch(batch: Call, index: int, key: str, request: BatchRequest, config: LLMConfig) -> Call:
+    try:
+        said = arguments.batch_parameters(request.parameters)
+        model = request.response_model
+        return replace(
+            batch,
+            id=uuid7(),
+            messages=arguments.messages(request.messages, config.media_dir),
+            parameters={**_configured(config), **said},
+            output_type=None if model is None else arguments.response_model(model),
+            batch=BatchPlace(batch_id=batch.id, key=key),
+        )
+    except LLMInputError as error:
+        raise LLMInputError(f"requests[{index}]: {error.message}") from None
+
+
+def _configured(config: LLMConfig) -> dict[str, Any]:
+    """What is said to the model when the caller says nothing."""
+    said = {"temperature": config.temperature, "max_tokens": config.max_tokens}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def batch_call(provider: str, config: LLMConfig, providers: Set[str]) -> Call:
+    """An exchange about a batch that was submitted, perhaps long ago and elsewhere."""
+    if provider not in providers:
+        known = ", ".join(sorted(providers))
+        raise LLMInputError(f"batch_id names the provider {provider[:40]!r}; known are {known}")
+    choice = ModelChoice(provider=provider, model="")
+    return special_call("batch", choice, (), None, {}, config)

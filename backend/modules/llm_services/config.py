@@ -19,8 +19,17 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .exceptions import LLMConfigurationError
-from .setting_types import ApiKey, BaseUrl, LogLevel, Providers, ProviderSettings, Roles
+from .setting_types import (
+    ApiKey,
+    BaseUrl,
+    LogLevel,
+    Providers,
+    ProviderSettings,
+    Roles,
+    WritableFolder,
+)
 from .types import LLMProviderType
+from .types.images import ImageQuality
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -123,21 +132,36 @@ class LLMConfig(BaseSettings):
         "PRICE_OVERRIDES", None, "JSON file of prices that go before the bundled ones."
     )
     image_model: str | None = _setting(
-        "IMAGE_MODEL", None, "What the role `image` stands for (reserved).", "IMAGE_MODEL"
+        "IMAGE_MODEL",
+        None,
+        "What the role `image` stands for, unless `LLM_ROLES__IMAGE` says it.",
+        "IMAGE_MODEL",
+        max_length=150,
     )
-    image_quality: str | None = _setting(
-        "IMAGE_QUALITY", None, "Quality of images (reserved).", "IMAGE_QUALITY"
+    image_quality: ImageQuality | None = _setting(
+        "IMAGE_QUALITY",
+        None,
+        "What the quality `standard` stands for; unset, the model's `medium`.",
+        "IMAGE_QUALITY",
+    )
+    media_dir: WritableFolder | None = _setting(
+        "MEDIA_DIR", None, "Folder where images are kept; unset, they come as `data:` URLs."
+    )
+    media_base_url: BaseUrl | None = _setting(
+        "MEDIA_BASE_URL",
+        None,
+        "Where a web server shows `LLM_MEDIA_DIR`; unset, its images have `file:` URLs.",
     )
     enable_web_search: bool = _setting(
         "ENABLE_WEB_SEARCH",
         default=True,
-        description="May calls search the web (reserved).",
+        description="May calls search the web; searches cost money besides their tokens.",
         legacy="ENABLE_WEB_SEARCH",
     )
     web_search_context_size: Literal["low", "medium", "high"] = _setting(
         "WEB_SEARCH_CONTEXT_SIZE",
         "medium",
-        "How much of the pages found the model reads (reserved).",
+        "How much of the pages found the model reads: `low`, `medium` or `high`.",
         "WEB_SEARCH_CONTEXT_SIZE",
     )
     cache_enabled: bool = _setting(
@@ -179,6 +203,12 @@ class LLMConfig(BaseSettings):
         if endpoint is None or endpoint.endswith("/openai/v1"):
             return endpoint
         return f"{endpoint}/openai/v1"
+
+    @model_validator(mode="after")
+    def _check_media(self) -> "LLMConfig":
+        if self.media_base_url is not None and self.media_dir is None:
+            raise ValueError("LLM_MEDIA_BASE_URL: needs LLM_MEDIA_DIR, the folder that it shows")
+        return self
 
     @model_validator(mode="after")
     def _check_names(self) -> "LLMConfig":

@@ -56,6 +56,8 @@ def _calibration(history: Sequence[LLMRequest], model: str) -> float:
 
 def _conversation(row: LLMRequest) -> list[LLMMessageDTO]:
     """The row's messages when they are plain text and not too long to count; else nothing."""
+    if isinstance(row.additional_params, dict) and "tools" in row.additional_params:
+        return []  # the schemas of the tools were counted, too
     said: list[object] = list(row.messages)
     texts = [text for item in said if isinstance(text := _content(item), str)]
     if len(texts) != len(said) or sum(len(text) for text in texts) > _LONGEST:
@@ -64,4 +66,5 @@ def _conversation(row: LLMRequest) -> list[LLMMessageDTO]:
 
 
 def _content(item: object) -> object:
-    return item.get("content") if isinstance(item, dict) and "role" in item else None
+    plain = isinstance(item, dict) and "role" in item and "tool_calls" not in item
+    return item.get("content") if plain and isinstance(item, dict) else None

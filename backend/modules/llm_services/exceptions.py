@@ -15,6 +15,7 @@
     ├── LLMRefusedError               the model refused, or a content filter stopped the answer
     ├── LLMTruncatedError             the output cap was reached before the answer was usable
     ├── LLMValidationError            the answer does not fit the response model, after re-asking
+    ├── LLMToolRunError               run_tools reached a limit, or a tool failed; has the run
     └── LLMProviderError              anything else that went wrong at the provider
         ├── LLMConnectionError        the network failed
         ├── LLMStreamCutError         a stream ended before the answer did
@@ -33,7 +34,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-from .types import JsonObject, Usage
+from .types import JsonObject, ToolRun, Usage
 
 
 class LLMError(Exception):
@@ -201,6 +202,23 @@ class LLMValidationError(LLMError):
         super().__init__(message, partial_text=last_text, **facts)
         self.errors = list(errors)
         self.last_text = last_text
+
+
+class LLMToolRunError(LLMError):
+    """A run of tools was stopped before the model came to an answer.
+
+    ``limit`` says by what: ``rounds``, ``cost``, ``time``, or ``tool`` for one that failed when
+    ``on_tool_error="raise"``, whose exception is the ``__cause__``. ``run`` is what has come of it
+    by then. No row has this error: the rows of its rounds are completed.
+    """
+
+    error_type = "Interrupted"
+    safe_text = "The language model did not come to an answer."
+
+    def __init__(self, message: str, *, limit: str, run: ToolRun, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.limit = limit
+        self.run = run
 
 
 class LLMProviderError(LLMError):

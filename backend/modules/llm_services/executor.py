@@ -80,6 +80,14 @@ class Executor:
             record.completed_in_parts(replies)
         return replies
 
+    async def unrecorded(self, call: Call, once: Callable[[Call, Attempt], Awaitable[T]]) -> T:
+        """An exchange that asks no model anything, such as an upload: the same retries, no row."""
+
+        async def attempt(_record: AttemptRecord, request: Attempt) -> T:
+            return await once(call, request)
+
+        return await self._try(call, CallRecord(call), attempt)
+
     @asynccontextmanager
     async def stream(self, call: Call, open_stream: OpenStream) -> AsyncIterator[RecordedStream]:
         """One call whose answer is read piece by piece inside the context.

@@ -25,6 +25,7 @@ _Json = JSON(none_as_null=True)
 # Conditions and tails of indexes that a lint of the model must see, too.
 _OPEN = text("status <> 'completed'")
 _TALKING = text("conversation_id IS NOT NULL")
+_BATCHED = text("batch_id IS NOT NULL")
 
 
 class LLMRequest(Base):
@@ -71,6 +72,7 @@ class LLMRequest(Base):
     cached: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     stream: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     provider_request_id: Mapped[str | None] = mapped_column(String(128))
+    batch_id: Mapped[UUID | None] = mapped_column(Guid)
     conversation_id: Mapped[str | None] = mapped_column(String(64))
     feature: Mapped[str | None] = mapped_column(String(64))
     tenant: Mapped[str | None] = mapped_column(String(64))
@@ -97,5 +99,11 @@ class LLMRequest(Base):
             "created_at",
             postgresql_where=_TALKING,
             sqlite_where=_TALKING,
+        ),
+        Index(
+            "ix_llm_requests_batch",
+            "batch_id",
+            postgresql_where=_BATCHED,
+            sqlite_where=_BATCHED,
         ),
     )

@@ -42,32 +42,90 @@ from .exceptions import (
     LLMRefusedError,
     LLMStreamCutError,
     LLMTimeoutError,
+    LLMToolRunError,
     LLMTruncatedError,
     LLMUnsupportedParameterError,
     LLMValidationError,
 )
 from .protocols import (
     EstimatesCost,
+    GeneratesAudio,
+    GeneratesEmbeddings,
+    GeneratesImages,
     GeneratesStructured,
     GeneratesText,
     ObjectStream,
     ReadsLedger,
+    RunsBatches,
+    RunsTools,
+    SearchesWeb,
     StreamsStructured,
     StreamsText,
     TextStream,
+    TranscribesAudio,
 )
 from .repo import LLMRequestRepo
 from .service import LLMService
-from .types import GenerationOptions, LLMMessageDTO, LLMRequestDTO, LLMResponseDTO, MessageRole
+from .types import (
+    AudioPart,
+    ContentPart,
+    DocumentPart,
+    GenerationOptions,
+    ImagePart,
+    LLMMessageDTO,
+    LLMRequestDTO,
+    LLMResponseDTO,
+    MessageRole,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolResult,
+    ToolRun,
+    ToolRunOptions,
+    ToolSpec,
+)
+from .types.audio import (
+    AudioFile,
+    AudioFormat,
+    GeneratedAudio,
+    SpeechOptions,
+    Transcript,
+    TranscriptionOptions,
+    TranscriptSegment,
+)
+from .types.batch import (
+    BatchDTO,
+    BatchOptions,
+    BatchRequest,
+    BatchResult,
+    BatchState,
+    BatchStatusDTO,
+)
+from .types.embeddings import EmbeddingOptions
+from .types.images import GeneratedImage, ImageEditOptions, ImageOptions, Picture
+from .types.search import (
+    SearchAnswer,
+    SearchCitation,
+    SearchLocation,
+    SearchOptions,
+    SearchResult,
+)
 from .types.stream import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
-from .wiring import hold, release
+from .wiring import hold, media_store, release
 
 
 class LLMServicesProvider(
     GeneratesText,
     GeneratesStructured,
+    RunsTools,
     StreamsText,
     StreamsStructured,
+    GeneratesImages,
+    GeneratesEmbeddings,
+    GeneratesAudio,
+    TranscribesAudio,
+    SearchesWeb,
+    RunsBatches,
     ReadsLedger,
     EstimatesCost,
     Protocol,
@@ -108,11 +166,46 @@ async def llm_services_lifespan() -> AsyncIterator[None]:
         await release(runtime)
 
 
+def read_image(url: str) -> GeneratedImage:
+    """The bytes and the media type of a picture by the URL that `GeneratesImages` gave out.
+
+    Reads ``data:`` URLs, files inside ``LLM_MEDIA_DIR``, and URLs below ``LLM_MEDIA_BASE_URL`` (as
+    the files that they stand for). Nothing is fetched from the network: the URL of a provider is
+    yours to fetch. Blocks while a file is read.
+
+    Raises:
+        LLMInputError: any other URL, or something there that is no PNG, JPEG, WebP or GIF.
+        LLMConfigurationError: the settings of the media folder do not make sense.
+
+    """
+    return media_store().read(url)
+
+
 __all__ = [
+    "AudioFile",
+    "AudioFormat",
+    "AudioPart",
+    "BatchDTO",
+    "BatchOptions",
+    "BatchRequest",
+    "BatchResult",
+    "BatchState",
+    "BatchStatusDTO",
+    "ContentPart",
+    "DocumentPart",
+    "EmbeddingOptions",
     "EstimatesCost",
+    "GeneratedAudio",
+    "GeneratedImage",
+    "GeneratesAudio",
+    "GeneratesEmbeddings",
+    "GeneratesImages",
     "GeneratesStructured",
     "GeneratesText",
     "GenerationOptions",
+    "ImageEditOptions",
+    "ImageOptions",
+    "ImagePart",
     "LLMAuthenticationError",
     "LLMBadRequestError",
     "LLMBadResponseError",
@@ -135,20 +228,43 @@ __all__ = [
     "LLMServicesProvider",
     "LLMStreamCutError",
     "LLMTimeoutError",
+    "LLMToolRunError",
     "LLMTruncatedError",
     "LLMUnsupportedParameterError",
     "LLMValidationError",
     "MessageRole",
     "ObjectStream",
+    "Picture",
     "ReadsLedger",
     "ReasoningDelta",
+    "RunsBatches",
+    "RunsTools",
+    "SearchAnswer",
+    "SearchCitation",
+    "SearchLocation",
+    "SearchOptions",
+    "SearchResult",
+    "SearchesWeb",
+    "SpeechOptions",
     "StreamEvent",
     "StreamsStructured",
     "StreamsText",
     "TextDelta",
+    "TextPart",
     "TextStream",
+    "Tool",
+    "ToolCall",
     "ToolCallDelta",
+    "ToolResult",
+    "ToolRun",
+    "ToolRunOptions",
+    "ToolSpec",
+    "TranscribesAudio",
+    "Transcript",
+    "TranscriptSegment",
+    "TranscriptionOptions",
     "llm_services_lifespan",
     "llm_services_provider",
     "open_llm_services",
+    "read_image",
 ]

@@ -15,6 +15,7 @@ _SECRET = re.compile(
     r"\b(?:sk|pk|rk|key|api)[-_][A-Za-z0-9_\-*]{6,}|\bBearer\s+[^\s'\"]+|\bAIza[0-9A-Za-z_\-]{20,}",
     re.IGNORECASE,
 )
+_ENCODED = re.compile(r"[A-Za-z0-9+/_\\-]{256,}=*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -63,6 +64,11 @@ def safe_error_text(text: str) -> str:
 def without_secrets(text: str) -> str:
     """The text with everything that looks like a key masked."""
     return _SECRET.sub("***", text)
+
+
+def without_binaries(text: str) -> str:
+    """The text with pictures and sound left out that were written into it as base64."""
+    return _ENCODED.sub(lambda run: f"[{len(run[0])} characters omitted]", text)
 
 
 def preview(text: str) -> str | None:

@@ -5,6 +5,7 @@ recorder, which writes many rows at once on a connection of its own and needs no
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import import_module
@@ -12,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Insert,
     Select,
@@ -65,13 +67,17 @@ SETTLED_COLUMNS = (
 
 
 def _settle_statement() -> Update:
+    values: dict[str, Any] = {name: bindparam(name) for name in SETTLED_COLUMNS}
+    this_row = _TABLE.c.id == bindparam("row_id")
+    return update(_TABLE).where(this_row, or_(*_open_row())).values(values)
+
+
+def _open_row() -> tuple[ColumnElement[bool], ...]:
     """Only an open row is settled; a late answer may still replace what a crash left behind."""
-    open_row = or_(
+    return (
         _TABLE.c.status == RequestStatus.PENDING,
         and_(_TABLE.c.status == RequestStatus.FAILED, _TABLE.c.error_type == "Interrupted"),
     )
-    values: dict[str, Any] = {name: bindparam(name) for name in SETTLED_COLUMNS}
-    return update(_TABLE).where(_TABLE.c.id == bindparam("row_id"), open_row).values(values)
 
 
 _SETTLE = _settle_statement()
@@ -104,6 +110,53 @@ def bare_outcome(row: Mapping[str, Any], reason: str) -> dict[str, Any]:
     """The outcome reduced to what any database can hold, with the reason as its message."""
     kept = {name: value if name in _BARE else None for name, value in row.items()}
     return {**kept, "error_message": reason}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRow:
+    """What of a batch's row is needed to settle it. ``answers`` is the name of the class that the
+    request asked for.
+    """
+
+    id: UUID
+    operation: str
+    provider: str
+    model: str
+    created_at: datetime
+    key: str
+    answers: str | None
+    dropped: tuple[str, ...]
+    is_open: bool
+
+
+def batch_rows(connection: Connection, batch_id: UUID) -> list[BatchRow]:
+    """The rows of a batch, in the order of their making."""
+    columns = _TABLE.c
+    statement = (
+        select(
+            *(columns.id, columns.operation, columns.provider, columns.model, columns.created_at),
+            *(columns.additional_params, columns.dropped_params),
+            or_(*_open_row()).label("is_open"),
+        )
+        .where(columns.batch_id == batch_id)
+        .order_by(columns.created_at, columns.id)
+    )
+    return [_batch_row(row) for row in connection.execute(statement)]
+
+
+def _batch_row(row: Any) -> BatchRow:
+    said = row.additional_params
+    return BatchRow(
+        id=row.id,
+        operation=row.operation,
+        provider=row.provider,
+        model=row.model,
+        created_at=row.created_at,
+        key=said["batch_key"],
+        answers=said.get("response_model"),
+        dropped=tuple(row.dropped_params or ()),
+        is_open=row.is_open,
+    )
 
 
 class LLMRequestRepo:

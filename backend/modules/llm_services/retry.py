@@ -24,8 +24,8 @@ JITTER = 0.25
 class RetryBudget:
     """What one call may still spend: ``retries`` further requests until ``deadline``.
 
-    ``deadline`` is on the clock of `time.monotonic`, in seconds. Without ``resend`` what may have
-    been paid is not sent again.
+    ``deadline`` is on the clock of `time.monotonic`, in seconds. Without ``resend`` what was or may
+    have been paid is not sent again.
     """
 
     retries: int
@@ -66,7 +66,7 @@ class RetryBudget:
             self._bad_responses += 1
         if not error.retryable or self._bad_responses > 1:
             return None
-        if error.maybe_billed and not self.resend:
+        if not self.resend and (error.maybe_billed or error.usage is not None):
             return None
         if error.retry_after is not None:
             return error.retry_after

@@ -17,7 +17,20 @@ if TYPE_CHECKING:
     from .config import LLMConfig
 
 DEFAULT_ROLE = "fast"
-DEFAULT_ROLES = {"fast": "openai:gpt-6-luna", "smart": "openai:gpt-6.1-sol"}
+IMAGE_ROLE = "image"
+EMBEDDING_ROLE = "embedding"
+SEARCH_ROLE = "search"
+SPEECH_ROLE = "speech"
+TRANSCRIPTION_ROLE = "transcription"
+DEFAULT_ROLES = {
+    "fast": "openai:gpt-6-luna",
+    "smart": "openai:gpt-6.1-sol",
+    IMAGE_ROLE: "openai:gpt-image-2.5-flare",
+    EMBEDDING_ROLE: "openai:text-embedding-3-small",
+    SEARCH_ROLE: "openai:gpt-6-luna",
+    SPEECH_ROLE: "openai:gpt-4o-mini-tts",  # until 2027-01-06
+    TRANSCRIPTION_ROLE: "openai:gpt-transcribe",
+}
 _MODEL_NAME = re.compile(r"[\x21-\x7e]{1,100}")
 _FINE_TUNED = "ft"
 
@@ -40,13 +53,13 @@ def resolve_model(config: LLMConfig, providers: Set[str], word: object = None) -
     if word is not None and not isinstance(word, str):
         raise LLMInputError(f"model must be a str, not {type(word).__name__}")
     asked = config.model or DEFAULT_ROLE if word is None else word
-    role = config.roles.get(asked) or DEFAULT_ROLES.get(asked)
+    role, variable = _role(config, asked)
     try:
         choice = _parse(role or asked, providers)
     except LLMInputError as error:
         if role is None and word is not None:
             raise
-        where = f"LLM_ROLES__{asked.upper()}" if role else config.variable("model")
+        where = variable if role else config.variable("model")
         raise LLMConfigurationError(f"{where}: {error.message}") from None
     if asked in {choice.model, f"{choice.provider}:{choice.model}"}:
         return choice
@@ -55,8 +68,17 @@ def resolve_model(config: LLMConfig, providers: Set[str], word: object = None) -
 
 def check_roles(config: LLMConfig, providers: Set[str]) -> None:
     """Raise `LLMConfigurationError` now for what would otherwise fail at the first call."""
-    for word in (None, *config.roles):
+    for word in (None, *DEFAULT_ROLES, *config.roles):
         resolve_model(config, providers, word)
+
+
+def _role(config: LLMConfig, word: str) -> tuple[str | None, str]:
+    """What a role stands for, and the variable that says so."""
+    legacy = {IMAGE_ROLE: "image_model"}.get(word)
+    said = getattr(config, legacy) if legacy else None
+    if said and word not in config.roles:
+        return str(said), config.variable(str(legacy))
+    return config.roles.get(word) or DEFAULT_ROLES.get(word), f"LLM_ROLES__{word.upper()}"
 
 
 def _parse(text: str, providers: Set[str]) -> ModelChoice:

@@ -3,12 +3,28 @@
 No SDK, no SQL, no ``try``: what can go wrong is decided further down.
 """
 
+from .use_cases.audio import AudioUseCases
+from .use_cases.batch import BatchUseCases
+from .use_cases.embeddings import EmbeddingUseCases
+from .use_cases.images import ImageUseCases
 from .use_cases.ledger import LedgerUseCases
+from .use_cases.search import SearchUseCases
 from .use_cases.streams import StreamUseCases
 from .use_cases.text import TextUseCases
+from .use_cases.tools import ToolUseCases
 
 
-class LLMService(TextUseCases, StreamUseCases, LedgerUseCases):
+class LLMService(
+    ToolUseCases,
+    TextUseCases,
+    ImageUseCases,
+    StreamUseCases,
+    EmbeddingUseCases,
+    AudioUseCases,
+    SearchUseCases,
+    BatchUseCases,
+    LedgerUseCases,
+):
     """Implements `LLMServicesProvider` on the ledger of the repository's session.
 
     ``LLMService(LLMRequestRepo(session))`` finds its runtime by the session's database.

@@ -2,6 +2,8 @@
 
 import json
 import re
+import tempfile
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -42,6 +44,17 @@ def _clean_url(value: str) -> str:
     return value.strip().rstrip("/")
 
 
+def _writable_folder(value: Path) -> Path:
+    """A folder that takes a file now: permissions alone do not say whether it will."""
+    if not value.is_dir():
+        raise ValueError("is not a folder that exists")
+    try:
+        with tempfile.TemporaryFile(dir=value):
+            return value.resolve()
+    except OSError as error:
+        raise ValueError(f"takes no files: {error.strerror}") from None
+
+
 def _mapping(value: object) -> object:
     """A mapping may also be given as one JSON text."""
     if not isinstance(value, str):
@@ -58,6 +71,7 @@ def _upper(value: object) -> object:
 
 ApiKey = Annotated[SecretStr, BeforeValidator(_clean_key)]
 BaseUrl = Annotated[str, AfterValidator(_clean_url)]
+WritableFolder = Annotated[Path, AfterValidator(_writable_folder)]
 
 
 class ProviderSettings(BaseModel):

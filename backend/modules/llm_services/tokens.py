@@ -20,7 +20,8 @@ from statistics import median
 from threading import Lock
 from typing import Literal, TypeAlias
 
-from .types import LLMMessageDTO
+from .attachments import probable_tokens
+from .types import LLMMessageDTO, MediaPart
 
 _Encode: TypeAlias = Callable[[str], Sequence[int]]
 
@@ -99,10 +100,17 @@ def count_messages(messages: Sequence[LLMMessageDTO], model: str) -> TokenEstima
     method: Literal["o200k", "heuristic"] = "heuristic" if encode is None else "o200k"
     tokens = _PRIMING
     for message in messages:
-        tokens += _PER_MESSAGE + _text_tokens(message.content, model, encode)
+        tokens += _PER_MESSAGE + _text_tokens(_said(message), model, encode)
+        tokens += sum(probable_tokens(p) for p in message.parts if isinstance(p, MediaPart))
         if message.name:
             tokens += _PER_NAME + _text_tokens(message.name, model, encode)
     return TokenEstimate(tokens, method)
+
+
+def _said(message: LLMMessageDTO) -> str:
+    """The text of a message with the calls of tools in it."""
+    calls = [f"{call.name} {call.arguments}" for call in message.tool_calls]
+    return "\n".join([message.text, *calls])
 
 
 def estimate_text_tokens(text: str) -> int:

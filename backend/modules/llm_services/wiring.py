@@ -16,12 +16,14 @@ from weakref import WeakKeyDictionary, WeakSet
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from .batches import BatchRoad
 from .executor import Executor
+from .media import MediaStore
 from .pricing import PriceList, load_overrides
 from .pricing import warm as warm_prices
 from .providers.base import LLMProvider
 from .providers.factory import create_llm_provider, provider_names
-from .recording import LedgerWriter, Recorder, ledger_engine
+from .recording import BatchLedger, LedgerWriter, Recorder, ledger_engine
 from .roles import check_roles
 
 if TYPE_CHECKING:
@@ -39,11 +41,15 @@ class Runtime:
         check_roles(config, self.providers)
         overrides = load_overrides(config.price_overrides) if config.price_overrides else ()
         self.prices = PriceList(overrides)
-        self._writer = LedgerWriter(ledger_engine(engine, config.write_timeout))
+        self.media = MediaStore(config.media_dir, config.media_base_url)
+        ledger = ledger_engine(engine, config.write_timeout)
+        self._writer = LedgerWriter(ledger)
         recorder = Recorder(
             self._writer, patience=config.write_timeout, log_calls=config.log_requests
         )
         self.executor = Executor(recorder, self.prices)
+        rows = BatchLedger(ledger, self._writer, patience=config.write_timeout)
+        self.batches = BatchRoad(self.executor, rows, self.prices)
         self._adapters: WeakKeyDictionary[asyncio.AbstractEventLoop, _Adapters] = (
             WeakKeyDictionary()
         )
@@ -142,6 +148,12 @@ def _configured() -> LLMConfig:
     if config.log_level is not None:
         logging.getLogger(__package__).setLevel(config.log_level)
     return config
+
+
+def media_store() -> MediaStore:
+    """Where pictures are kept under the current settings; no database takes part in that."""
+    config = _configured()
+    return MediaStore(config.media_dir, config.media_base_url)
 
 
 def hold(engine: Engine) -> Runtime:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from modules.llm_services.exceptions import LLMInputError
-from modules.llm_services.types import LLMMessageDTO, MessageRole
+from modules.llm_services.types import LLMMessageDTO, MediaPart, MessageRole, ToolCall
 
 from .basics import kind, sendable_text, shown
+from .parts import check_media, parts
 
 MAX_MESSAGES = 10_000
 MAX_CHARACTERS = 10_000_000
@@ -14,38 +16,100 @@ _SPEAKER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ROLES = ", ".join(MessageRole)
 
 
-def messages(value: object) -> tuple[LLMMessageDTO, ...]:
-    """A conversation: at least one message, each with a known role and text."""
+def messages(value: object, media_dir: Path | None = None) -> tuple[LLMMessageDTO, ...]:
+    """A conversation: at least one message, each with a known role and content.
+
+    Media come back with their bytes; ``media_dir`` is where ``file:`` URLs may point to.
+    """
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise LLMInputError(f"messages must be a list of LLMMessageDTO, not {kind(value)}")
     if not value:
         raise LLMInputError("messages is empty: give at least one message")
     if len(value) > MAX_MESSAGES:
         raise LLMInputError(f"messages has {len(value)} entries; at most {MAX_MESSAGES} are taken")
-    checked = tuple(_message(f"messages[{index}]", item) for index, item in enumerate(value))
+    checked = tuple(
+        _message(f"messages[{index}]", item, media_dir) for index, item in enumerate(value)
+    )
     _check_contents(checked)
+    _check_tool_results(checked)
     return checked
 
 
-def _message(name: str, value: object) -> LLMMessageDTO:
+def _message(name: str, value: object, media_dir: Path | None) -> LLMMessageDTO:
     if not isinstance(value, LLMMessageDTO):
         raise LLMInputError(f"{name} must be an LLMMessageDTO, not {kind(value)}")
     role: object = getattr(value, "role", None)  # model_construct sets only what it is given
     speaker: object = value.name
     if role not in list(MessageRole):
         raise LLMInputError(f"{name}.role is {shown(role)}; known roles are {_ROLES}")
-    sendable_text(f"{name}.content", value.content)
     if speaker is not None and not (isinstance(speaker, str) and _SPEAKER.fullmatch(speaker)):
         raise LLMInputError(f"{name}.name must be 1 to 64 letters, digits, _ or -")
+    _check_tool_fields(name, value)
+    return _with_content(name, value, media_dir)
+
+
+def _with_content(name: str, value: LLMMessageDTO, media_dir: Path | None) -> LLMMessageDTO:
+    content: object = value.content
+    if isinstance(content, list | tuple):
+        found = parts(f"{name}.content", content, media_dir)
+        if value.role != MessageRole.USER and any(isinstance(part, MediaPart) for part in found):
+            raise LLMInputError(f"{name}.content: only a user's message may hold more than text")
+        return value.model_copy(update={"content": found})
+    sendable_text(f"{name}.content", content)
     return value
 
 
+def _check_tool_fields(name: str, value: LLMMessageDTO) -> None:
+    calls, answered = value.tool_calls, value.tool_call_id
+    if not isinstance(calls, list | tuple) or not all(isinstance(c, ToolCall) for c in calls):
+        raise LLMInputError(f"{name}.tool_calls must be a list of ToolCall")
+    if calls and value.role != MessageRole.ASSISTANT:
+        raise LLMInputError(f"{name}.tool_calls: only the assistant calls tools")
+    if value.role == MessageRole.TOOL:
+        if not isinstance(answered, str) or not answered:
+            raise LLMInputError(f"{name}.tool_call_id must be the id of the call that it answers")
+    elif answered is not None:
+        raise LLMInputError(f'{name}.tool_call_id is for messages of the role "tool"')
+
+
 def _check_contents(checked: tuple[LLMMessageDTO, ...]) -> None:
-    characters = sum(len(message.content) for message in checked)
+    characters = sum(len(message.text) for message in checked)
     if characters > MAX_CHARACTERS:
         raise LLMInputError(
             f"messages hold {characters} characters; at most {MAX_CHARACTERS} are taken"
         )
-    said = [m.content for m in checked if m.role == MessageRole.USER]
-    if said and not any(content.strip() for content in said):
+    listed = [message for message in checked if not isinstance(message.content, str)]
+    check_media([part for message in listed for part in message.parts])
+    said = [message for message in checked if message.role == MessageRole.USER]
+    if said and not any(_says_something(message) for message in said):
         raise LLMInputError("messages: the user says nothing; give one user message some text")
+
+
+def _says_something(message: LLMMessageDTO) -> bool:
+    return bool(message.text.strip()) or any(isinstance(p, MediaPart) for p in message.parts)
+
+
+def _check_tool_results(checked: tuple[LLMMessageDTO, ...]) -> None:
+    """Providers take a conversation only if each call of a tool is answered right behind it."""
+    waiting: dict[str, str] = {}
+    for index, message in enumerate(checked):
+        if message.role == MessageRole.TOOL:
+            answered = message.tool_call_id or ""
+            if waiting.pop(answered, None) is None:
+                raise LLMInputError(
+                    f"messages[{index}].tool_call_id {answered[:80]!r} answers no call of the "
+                    "assistant's message before it, or one that is answered already"
+                )
+            continue
+        _check_all_answered(waiting)
+        waiting = {call.id: f"messages[{index}] calls {call.name}" for call in message.tool_calls}
+        if len(waiting) < len(message.tool_calls):
+            raise LLMInputError(f"messages[{index}].tool_calls: two calls have the same id")
+    _check_all_answered(waiting)
+
+
+def _check_all_answered(waiting: dict[str, str]) -> None:
+    for call_id, place in waiting.items():
+        raise LLMInputError(
+            f'{place} ({call_id}), and no message of the role "tool" behind it answers that'
+        )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modules.llm_services.exceptions import LLMInputError
@@ -20,6 +20,7 @@ from .basics import (
     text_of,
     whole,
 )
+from .tools import tool_choice, tools, yes_or_no
 
 MAX_CONTEXT_BYTES = 8_192
 _LONGEST_TIMEOUT = 86_400
@@ -83,6 +84,9 @@ OPTIONS: Mapping[str, Check] = {
     "service_tier": one_of(ServiceTier),
     "prompt_cache_key": text(64),
     "metadata": _metadata,
+    "tools": tools,
+    "tool_choice": tool_choice,
+    "parallel_tool_calls": yes_or_no,
     "timeout": timeout,
     "max_retries": whole(0, 20),
     "feature": text(64),
@@ -93,16 +97,27 @@ OPTIONS: Mapping[str, Check] = {
 """The check of each keyword parameter in `GenerationOptions`, in its order."""
 
 
+COMMON_OPTIONS: Mapping[str, Check] = {
+    name: OPTIONS[name]
+    for name in ("timeout", "max_retries", "feature", "tenant", "conversation_id", "context")
+}
+"""The keyword parameters that every kind of call takes."""
+
 _NAMED = ("messages", "response_model", "user_id", "model", "temperature", "max_tokens")
 
 
-def options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword parameters, each checked; ``None`` counts as not given."""
+def options(
+    given: Mapping[str, Any], known: Mapping[str, Check] = OPTIONS, named: Sequence[str] = _NAMED
+) -> dict[str, Any]:
+    """Keyword parameters, each checked; ``None`` counts as not given.
+
+    ``known`` are those of the method, ``named`` its other parameters: a hint may name either.
+    """
     for name in given:
-        if name not in OPTIONS:
+        if name not in known:
             import difflib
 
-            near = difflib.get_close_matches(name, [*_NAMED, *OPTIONS], n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(OPTIONS)}"
+            near = difflib.get_close_matches(name, [*named, *known], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise LLMInputError(f"unknown keyword parameter {name[:60]!r}; {hint}")
-    return {name: OPTIONS[name](name, value) for name, value in given.items() if value is not None}
+    return {name: known[name](name, value) for name, value in given.items() if value is not None}

@@ -1,16 +1,29 @@
 """What the module offers, as small Protocols: a sibling asks for as little as it needs."""
 
+from .audio import GeneratesAudio, TranscribesAudio
+from .batch import RunsBatches
+from .embeddings import GeneratesEmbeddings
+from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
+from .search import SearchesWeb
 from .streams import ObjectStream, StreamsStructured, StreamsText, TextStream
 from .text import GeneratesStructured, GeneratesText
+from .tools import RunsTools
 
 __all__ = [
     "EstimatesCost",
+    "GeneratesAudio",
+    "GeneratesEmbeddings",
+    "GeneratesImages",
     "GeneratesStructured",
     "GeneratesText",
     "ObjectStream",
     "ReadsLedger",
+    "RunsBatches",
+    "RunsTools",
+    "SearchesWeb",
     "StreamsStructured",
     "StreamsText",
     "TextStream",
+    "TranscribesAudio",
 ]

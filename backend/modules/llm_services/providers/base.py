@@ -1,10 +1,14 @@
 """What every adapter offers, and what it answers with."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import IO, Protocol, TypeAlias, runtime_checkable
+from uuid import UUID
 
-from modules.llm_services.types import Call, JsonObject, Usage
+from modules.llm_services.exceptions import LLMError
+from modules.llm_services.types import Call, GivenImages, JsonObject, ToolCall, Usage
+from modules.llm_services.types.audio import Recording
+from modules.llm_services.types.batch import BatchStatusDTO
 from modules.llm_services.types.stream import StreamEvent
 
 
@@ -32,6 +36,7 @@ class Reply:
     ``model`` is the one that answered. ``usage_details`` and ``raw`` are the provider's own JSON,
     ``raw`` without the text, which is kept once. ``parsed`` is what the use case asked for beyond
     text: an instance of the call's ``output_type``, images, vectors, audio, search results.
+    ``tool_calls`` are what the model asks to have called.
     """
 
     text: str
@@ -45,6 +50,7 @@ class Reply:
     raw: JsonObject | None = None
     dropped_params: Sequence[str] = field(default=())
     parsed: object = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class GeneratesText(Protocol):
@@ -89,10 +95,128 @@ class StreamsText(Protocol):
         ...
 
 
-class LLMProvider(GeneratesText, StreamsText, Protocol):
+class GeneratesImages(Protocol):
+    """Makes a picture of a prompt; ``parsed`` is a `GeneratedImage` or the provider's URL."""
+
+    async def generate_image(self, call: Call, attempt: Attempt) -> Reply:
+        """Make exactly one HTTP request. Raises `LLMError` subclasses and nothing else."""
+        ...
+
+    async def edit_image(self, call: Call, attempt: Attempt, given: GivenImages) -> Reply:
+        """The same with pictures to start from."""
+        ...
+
+
+class EmbedsTexts(Protocol):
+    """Turns texts into vectors; ``parsed`` is a list of ``array('f')``, one for each text."""
+
+    async def embed(self, call: Call, attempt: Attempt, texts: Sequence[str]) -> Reply:
+        """Make exactly one HTTP request. Raises `LLMError` subclasses and nothing else."""
+        ...
+
+
+class SpeaksAndHears(Protocol):
+    """Turns text into sound and back; ``parsed`` is the sound's bytes, or a `Transcript`."""
+
+    async def speak(self, call: Call, attempt: Attempt, text: str) -> Reply:
+        """Make exactly one HTTP request. Raises `LLMError` subclasses and nothing else."""
+        ...
+
+    async def transcribe(self, call: Call, attempt: Attempt, recording: Recording) -> Reply:
+        """The same for a recording."""
+        ...
+
+
+@runtime_checkable
+class SearchesWeb(Protocol):
+    """Searches the web. Not every endpoint can: ask with `isinstance`."""
+
+    async def search_web(self, call: Call, attempt: Attempt) -> Reply:
+        """Search for what the call's last message asks; ``parsed`` is a `Findings`.
+
+        Make exactly one HTTP request. Raises `LLMError` subclasses and nothing else.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenBatch:
+    """A file of requests: the path of the API they are for, and parameters that were left out of
+    some of them, by the ids of their rows.
+    """
+
+    path: str
+    dropped: Mapping[UUID, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAtVendor:
+    """A batch as its vendor sees it: its ``files`` of results, the ``problem`` (code and message)
+    for which it was refused, and the id of ``ours`` that its rows carry.
+    """
+
+    status: BatchStatusDTO
+    path: str
+    files: Sequence[str]
+    problem: tuple[str | None, str]
+    ours: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLine:
+    """One result of a batch, not yet checked. Without ``http_status`` the request was not made."""
+
+    custom_id: str
+    call_id: UUID | None
+    http_status: int | None
+    provider_request_id: str | None
+    body: object
+    code: str | None
+    message: str
+
+
+class HandlesBatches(Protocol):
+    """Takes many requests in a file and gives their answers in files, later.
+
+    Whatever has an attempt makes exactly one HTTP request, and raises `LLMError` subclasses only.
+    """
+
+    async def write(self, calls: Sequence[Call], file: IO[bytes]) -> WrittenBatch:
+        """Write the calls to a file. Raises `LLMInputError` when they are more than may be sent."""
+        ...
+
+    async def upload(self, call: Call, attempt: Attempt, file: IO[bytes]) -> str:
+        """Send the file; gives the provider's id of it."""
+        ...
+
+    async def order(self, call: Call, attempt: Attempt, file_id: str, path: str) -> BatchAtVendor:
+        """Have an uploaded file processed."""
+        ...
+
+    async def look(self, call: Call, attempt: Attempt, batch_id: str) -> BatchAtVendor:
+        """How far a batch is."""
+        ...
+
+    async def lines(self, call: Call, attempt: Attempt, file_id: str) -> AsyncIterator[BatchLine]:
+        """The lines of a file of results, as they come."""
+        ...
+
+    def reply(self, call: Call, line: BatchLine, path: str) -> Reply:
+        """The answer in a line, checked like any other. Raises `LLMError` for anything else."""
+        ...
+
+    def unanswered(self, batch: BatchAtVendor) -> LLMError:
+        """Why a request of a batch that has ended has no line; a new error for each."""
+        ...
+
+
+class LLMProvider(
+    GeneratesText, StreamsText, GeneratesImages, EmbedsTexts, SpeaksAndHears, Protocol
+):
     """An adapter: a name, what it offers, and a way to let go of its connections."""
 
     name: str
+    batches: HandlesBatches
 
     async def aclose(self) -> None:
         """Close connections. Calls under way may fail."""

@@ -2,11 +2,21 @@
 
 Reasoning models take sampling parameters only while reasoning is off. Source: the matrix that
 pydantic-ai verified live between July and October 2026. A model that is not listed is asked, and
-what it refuses is learnt (see `OpenAIProvider`).
+what it refuses is learnt.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modules.llm_services.exceptions import (
+    LLMBadRequestError,
+    LLMError,
+    LLMUnsupportedParameterError,
+)
+from modules.llm_services.types import Call
 
 SAMPLING = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"})
 
@@ -29,3 +39,42 @@ def _reasons(model: str, effort: object) -> bool:
     if effort is not None:
         return effort != "none"
     return _REASONS_UNLESS_TOLD.match(model) is not None
+
+
+_REFUSAL_CODES = frozenset({"unsupported_parameter", "unsupported_value"})
+_DROPPABLE: Mapping[str, str] = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "seed": "seed",
+    "verbosity": "verbosity",
+    "text.verbosity": "verbosity",
+    "prompt_cache_key": "prompt_cache_key",
+}
+"""Wire names of parameters whose absence does not change what was asked for."""
+
+
+@dataclass(slots=True)
+class Refusals:
+    """What the models of one provider refuse: what is known, and what they have said since."""
+
+    _learnt: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def accepted(self, call: Call) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The parameters that the model takes, and the names of those that it does not."""
+        given = dict(call.parameters)
+        refused = refused_parameters(call.model, given) | self._learnt[call.model]
+        dropped = tuple(sorted(refused & given.keys()))
+        return {name: given[name] for name in given if name not in dropped}, dropped
+
+    def learnt(self, error: LLMError, call: Call) -> LLMError:
+        """A refused parameter that can be left out is remembered, and the call may go on."""
+        name = _DROPPABLE.get(error.param or "")
+        if not isinstance(error, LLMBadRequestError) or error.code not in _REFUSAL_CODES:
+            return error
+        if name is None or name not in call.parameters or name in self._learnt[call.model]:
+            return error
+        self._learnt[call.model].add(name)
+        facts = {key: value for key, value in vars(error).items() if key != "message"}
+        return LLMUnsupportedParameterError(error.message, **facts)

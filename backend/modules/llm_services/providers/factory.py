@@ -55,8 +55,11 @@ def create_llm_provider(config: LLMConfig, name: str = LLMProviderType.OPENAI) -
     )
     _require(settings, row)
     from .openai import OpenAIProvider
+    from .searching import SearchingProvider
 
-    return OpenAIProvider(name, settings, settings.api or row.api)
+    api = settings.api or row.api
+    adapter = SearchingProvider if api == "responses" else OpenAIProvider
+    return adapter(name, settings, api)
 
 
 def _require(settings: ProviderSettings, row: ProviderRow) -> None:

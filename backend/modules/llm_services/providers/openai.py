@@ -5,9 +5,9 @@ The SDK brings authentication, connections and error classes. Bodies are written
 and its response construction, which cost more than the rest of a call.
 """
 
+import asyncio
 import json
-from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -22,22 +22,27 @@ from openai import (
 )
 
 from modules.llm_services.exceptions import (
-    LLMBadRequestError,
     LLMConnectionError,
     LLMError,
     LLMTimeoutError,
-    LLMUnsupportedParameterError,
 )
-from modules.llm_services.redaction import without_secrets
+from modules.llm_services.redaction import without_binaries, without_secrets
 from modules.llm_services.setting_types import ApiFormat, ProviderSettings
-from modules.llm_services.types import Call, JsonObject
+from modules.llm_services.types import Call, GivenImages, JsonObject
+from modules.llm_services.types.audio import Recording
 
-from .base import Attempt, Reply
-from .capabilities import refused_parameters
+from .base import Attempt, HandlesBatches, Reply
+from .batching import OpenAIBatches
+from .capabilities import Refusals
 from .failures import error_for_status
 from .formats import CHAT, FORMATS, WireFormat
-from .formats.base import Request, decode
+from .formats.base import BinaryFormat, Request, decode
+from .formats.embeddings import embeddings
+from .formats.images import EDITS, GENERATIONS, File, form_files
+from .formats.media import has_sound
+from .formats.speech import speech
 from .formats.streamed import stream_format
+from .formats.transcriptions import TRANSCRIPTIONS, form_file
 from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
 from .verdict import usable
@@ -47,18 +52,6 @@ _UNUSED = AsyncStream[object]  # the SDK wants one for a stream; the raw respons
 _NO_KEY = "no-key-needed"
 _BODY_LIMIT = 2_000
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-_REFUSAL_CODES = frozenset({"unsupported_parameter", "unsupported_value"})
-_DROPPABLE: Mapping[str, str] = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "frequency_penalty": "frequency_penalty",
-    "presence_penalty": "presence_penalty",
-    "seed": "seed",
-    "verbosity": "verbosity",
-    "text.verbosity": "verbosity",
-    "prompt_cache_key": "prompt_cache_key",
-}
-"""Wire names of parameters whose absence does not change what was asked for."""
 
 
 class OpenAIProvider:
@@ -67,7 +60,11 @@ class OpenAIProvider:
     def __init__(self, name: str, settings: ProviderSettings, api: ApiFormat) -> None:
         self.name = name
         self._format = FORMATS[api]
-        self._refused: defaultdict[str, set[str]] = defaultdict(set)
+        self._refusals = Refusals()
+        self._accepted = self._refusals.accepted
+        self.batches: HandlesBatches = OpenAIBatches(
+            self._exchange, self._download, self._accepted, self._format
+        )
         self._key = settings.api_key.get_secret_value() if settings.api_key else _NO_KEY
         self._client = AsyncOpenAI(
             api_key=self._key,
@@ -83,7 +80,7 @@ class OpenAIProvider:
     async def generate_text(self, call: Call, attempt: Attempt) -> Reply:
         """Text, or an object when the call has an ``output_type``: one HTTP request."""
         parameters, dropped = self._accepted(call)
-        wire = self._format_for(parameters)
+        wire = self._format_for(call, parameters)
         request = Request(
             call=call,
             parameters=parameters,
@@ -97,12 +94,12 @@ class OpenAIProvider:
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,
         )
-        return usable(reply, call.output_type)
+        return usable(reply, call.output_type, call.tools)
 
     async def stream_text(self, call: Call, attempt: Attempt) -> ProviderStream:
         """Text piece by piece: one HTTP request, open until the stream is closed."""
         parameters, dropped = self._accepted(call)
-        wire = self._format_for(parameters)
+        wire = self._format_for(call, parameters)
         streamed = stream_format(wire)
         schema = await output_schema(call.output_type) if call.output_type else None
         request = Request(
@@ -115,6 +112,7 @@ class OpenAIProvider:
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,
             output_type=call.output_type,
+            tools=call.tools,
         )
         whole = None if _is_stream(response) else await _whole(wire, response)
         chunks = self._chunks(response)
@@ -131,35 +129,89 @@ class OpenAIProvider:
                 f"the connection to {host} broke ({type(error).__name__})", maybe_billed=True
             ) from error
 
-    def _accepted(self, call: Call) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """The parameters that the model takes, and the names of those that it does not."""
-        given = dict(call.parameters)
-        refused = refused_parameters(call.model, given) | self._refused[call.model]
-        dropped = tuple(sorted(refused & given.keys()))
-        return {name: given[name] for name in given if name not in dropped}, dropped
+    async def generate_image(self, call: Call, _attempt: Attempt) -> Reply:
+        """A picture for a prompt: one HTTP request."""
+        return await self._exchange(GENERATIONS, call)
 
-    def _format_for(self, parameters: Mapping[str, object]) -> WireFormat:
-        """Some parameters exist only in Chat Completions; who asks for them goes there."""
-        return CHAT if parameters.keys() & CHAT.only else self._format
+    async def edit_image(self, call: Call, _attempt: Attempt, given: GivenImages) -> Reply:
+        """A picture for a prompt and pictures, as a form: one HTTP request."""
+        return await self._exchange(EDITS, call, form_files(given))
+
+    async def embed(self, call: Call, _attempt: Attempt, texts: Sequence[str]) -> Reply:
+        """Vectors for texts: one HTTP request."""
+        return await self._exchange(embeddings(texts, call.parameters.get("dimensions")), call)
+
+    async def speak(self, call: Call, _attempt: Attempt, text: str) -> Reply:
+        """A text as sound: one HTTP request."""
+        return await self._exchange(speech(text, call.parameters["format"]), call)
+
+    async def transcribe(self, call: Call, _attempt: Attempt, recording: Recording) -> Reply:
+        """What is said in a recording: one HTTP request."""
+        return await self._exchange(TRANSCRIPTIONS, call, form_file(recording))
+
+    async def _exchange(
+        self,
+        wire: WireFormat | BinaryFormat,
+        call: Call,
+        parts: Sequence[File] | None = None,
+    ) -> Reply:
+        """Megabytes are read and hashed in a thread: the loop has other calls to serve."""
+        parameters, dropped = self._accepted(call)
+        body = wire.body(Request(call=call, parameters=parameters))
+        response = await self._post(wire, body, call, files=parts)
+        return replace(
+            await asyncio.to_thread(_reply, wire, response),
+            http_status=response.status_code,
+            provider_request_id=response.headers.get("x-request-id"),
+            dropped_params=dropped,
+        )
+
+    async def _download(self, wire: WireFormat, call: Call) -> AsyncIterator[bytes]:
+        """A body of any length, once its head is there."""
+        return self._body(await self._post(wire, {}, call, stream=True))
+
+    async def _body(self, response: httpx2.Response) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._chunks(response):
+                yield chunk
+        finally:
+            await response.aclose()
+
+    def _format_for(self, call: Call, parameters: Mapping[str, object]) -> WireFormat:
+        """Some parameters exist only in Chat Completions, and only there is sound heard."""
+        needs_chat = parameters.keys() & CHAT.only or has_sound(call)
+        return CHAT if needs_chat else self._format
 
     async def _post(
-        self, wire: WireFormat, body: JsonObject, call: Call, *, stream: bool = False
+        self,
+        wire: WireFormat | BinaryFormat,
+        body: JsonObject,
+        call: Call,
+        *,
+        stream: bool = False,
+        files: Sequence[File] | None = None,
     ) -> httpx2.Response:
+        """``files`` make the request a form, of which ``body`` holds the other fields."""
+        form = {"Content-Type": "multipart/form-data"} if files else {}
+        accept = {"Accept": "application/octet-stream"} if isinstance(wire, BinaryFormat) else {}
+        looks = isinstance(wire, WireFormat) and wire.looks
+        content = {} if looks else {"body": body, "files": files}
+        send: Any = self._client.get if looks else self._client.post
         try:
-            response: Any = await self._client.post(
+            response = await send(
                 wire.path,
                 cast_to=httpx2.Response,
-                body=body,
+                **content,
                 stream=stream,
                 stream_cls=_UNUSED,
                 options={
-                    "headers": {"X-Client-Request-Id": str(call.id)},
+                    "headers": {"X-Client-Request-Id": str(call.id), **form, **accept},
                     "follow_redirects": False,
                 },
             )
             return cast("httpx2.Response", response)
         except APIStatusError as error:
-            raise self._learnt(self._from_status(error), call) from _without_key(error)
+            raise self._refusals.learnt(self._from_status(error), call) from _without_key(error)
         except APIConnectionError as error:
             raise self._unreachable(error) from _without_key(error)
 
@@ -168,17 +220,6 @@ class OpenAIProvider:
         response = error.response
         text = response.text.replace(self._key, "***")
         return error_for_status(response.status_code, response.headers, _json(text), text)
-
-    def _learnt(self, error: LLMError, call: Call) -> LLMError:
-        """A refused parameter that can be left out is remembered, and the call may go on."""
-        name = _DROPPABLE.get(error.param or "")
-        if not isinstance(error, LLMBadRequestError) or error.code not in _REFUSAL_CODES:
-            return error
-        if name is None or name not in call.parameters or name in self._refused[call.model]:
-            return error
-        self._refused[call.model].add(name)
-        facts = {key: value for key, value in vars(error).items() if key != "message"}
-        return LLMUnsupportedParameterError(error.message, **facts)
 
     def _unreachable(self, error: APIConnectionError) -> LLMError:
         cause = error.__cause__
@@ -191,13 +232,17 @@ class OpenAIProvider:
         return LLMConnectionError(f"{broke} ({reason})", maybe_billed=billed)
 
 
-def _reply(wire: WireFormat, response: httpx2.Response) -> Reply:
+def _reply(wire: WireFormat | BinaryFormat, response: httpx2.Response) -> Reply:
     try:
+        if isinstance(wire, BinaryFormat):
+            return wire.reply(response.content, response.headers.get("content-type", ""))
         return wire.reply(decode(response.content))
     except LLMError as error:
         error.status_code = response.status_code
         error.provider_request_id = response.headers.get("x-request-id")
-        error.response_body = error.response_body or without_secrets(response.text)[:_BODY_LIMIT]
+        error.response_body = without_binaries(
+            error.response_body or without_secrets(response.text)[:_BODY_LIMIT]
+        )
         raise
 
 

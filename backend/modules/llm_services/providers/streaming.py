@@ -1,12 +1,13 @@
 """A provider's stream on its way to the executor: piece by piece, then the whole reply."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
 from modules.llm_services.exceptions import LLMBadResponseError, LLMError, LLMStreamCutError
+from modules.llm_services.types import ToolSpec
 from modules.llm_services.types.stream import StreamEvent, TextDelta
 
 from .base import Reply
@@ -23,6 +24,7 @@ class StreamFacts:
     provider_request_id: str | None
     dropped_params: tuple[str, ...]
     output_type: type[BaseModel] | None
+    tools: Sequence[ToolSpec] = ()
 
 
 class ProviderStream:
@@ -90,7 +92,7 @@ class ProviderStream:
             provider_request_id=facts.provider_request_id,
             dropped_params=facts.dropped_params,
         )
-        return usable(known, facts.output_type)
+        return usable(known, facts.output_type, facts.tools)
 
     async def aclose(self) -> None:
         """Let go of the connection; what has not been read is not wanted any more."""

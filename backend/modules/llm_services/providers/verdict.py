@@ -2,35 +2,47 @@
 because asking again would only pay for them again.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
 
 from modules.llm_services.exceptions import LLMBadResponseError, LLMRefusedError, LLMTruncatedError
+from modules.llm_services.types import ToolSpec
 
 from .base import Reply
 from .structured import parsed
+from .tool_arguments import checked
 
 
-def usable(reply: Reply, output_type: type[BaseModel] | None) -> Reply:
-    """The reply, with its object when one was asked for.
+def usable(
+    reply: Reply, output_type: type[BaseModel] | None, tools: Sequence[ToolSpec] = ()
+) -> Reply:
+    """The reply, with its object when one was asked for, and with its calls of tools checked.
 
     Raises `LLMRefusedError`, `LLMTruncatedError`, `LLMBadResponseError` for an empty answer and
     `LLMValidationError` for one that does not fit; all of them know the tokens that were used.
     """
     if reply.finish_reason in {"refusal", "content_filter"}:
         raise LLMRefusedError(f"the model did not answer ({reply.finish_reason})", **_facts(reply))
-    if reply.finish_reason == "length" and (output_type is not None or not reply.text):
+    if reply.finish_reason == "length" and _has_to_be_whole(reply, output_type):
         raise LLMTruncatedError(
             "the output cap was reached before the answer was complete: raise max_tokens",
             **_facts(reply),
         )
+    if tools and reply.tool_calls:
+        return replace(reply, tool_calls=checked(reply.tool_calls, tools))
     if not reply.text:
         raise LLMBadResponseError("the provider's answer is empty", **_facts(reply))
     if output_type is None:
         return reply
     return replace(reply, parsed=parsed(output_type, reply))
+
+
+def _has_to_be_whole(reply: Reply, output_type: type[BaseModel] | None) -> bool:
+    """Half a text is worth something, half an object or half a call is not."""
+    return output_type is not None or bool(reply.tool_calls) or not reply.text
 
 
 def _facts(reply: Reply) -> dict[str, Any]:

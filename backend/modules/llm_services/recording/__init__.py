@@ -4,9 +4,18 @@
 between, ``writer`` is the one thread per database that commits rows, in groups when many wait.
 """
 
+from .batches import BatchLedger, record_of
 from .engine import ledger_engine
 from .record import AttemptRecord, CallRecord
 from .recorder import Recorder
 from .writer import LedgerWriter
 
-__all__ = ["AttemptRecord", "CallRecord", "LedgerWriter", "Recorder", "ledger_engine"]
+__all__ = [
+    "AttemptRecord",
+    "BatchLedger",
+    "CallRecord",
+    "LedgerWriter",
+    "Recorder",
+    "ledger_engine",
+    "record_of",
+]

@@ -12,6 +12,8 @@ from modules.llm_services.providers.base import Reply
 from modules.llm_services.redaction import safe_error_text
 from modules.llm_services.types import Call, JsonObject, RequestStatus, Usage
 
+_ANSWERED = "answered"
+
 
 @dataclass(slots=True, kw_only=True)
 class AttemptRecord:
@@ -31,7 +33,7 @@ class AttemptRecord:
 
     def answered(self, reply: Reply) -> None:
         """The provider answered and the answer is usable."""
-        self._ended("answered")
+        self._ended(_ANSWERED)
         self.http_status = reply.http_status
         self.provider_request_id = reply.provider_request_id
         self.usage = reply.usage
@@ -48,6 +50,12 @@ class AttemptRecord:
         """Cancelled while the provider was at work: it may have answered, and charged."""
         self._ended("Cancelled")
         self.maybe_paid = True
+
+    @property
+    def is_unpriced_answer(self) -> bool:
+        """An answer that was used, and nobody knows what it cost."""
+        priced = self.price is not None and self.price.total is not None
+        return self.outcome == _ANSWERED and not priced
 
     def _ended(self, outcome: str) -> None:
         self.outcome = outcome
@@ -139,7 +147,11 @@ class CallRecord:
 
     @property
     def cost(self) -> Decimal | None:
-        """USD of all attempts whose price is known; ``None`` when none is."""
+        """USD of all attempts whose price is known; ``None`` when none is, or when an answer that
+        was used has no known price: too low a sum would be worse than none.
+        """
+        if any(attempt.is_unpriced_answer for attempt in self.attempts):
+            return None
         known = [price.total for price in self._prices if price.total is not None]
         return sum(known, Decimal(0)) if known else None
 

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modules.llm_services.redaction import preview, storable_text
-from modules.llm_services.types import Call, LLMMessageDTO, RequestStatus
+from modules.llm_services.types import Call, RequestStatus
 
+from .conversation import stored_message
 from .record import CallRecord
 
 _NO_TEMPERATURE = 1.0  # what vendors use when none is sent; the column is NOT NULL by inheritance
@@ -36,25 +37,33 @@ def opening_row(record: CallRecord) -> dict[str, Any]:
         "stream": call.stream,
         "temperature": sent.pop("temperature", _NO_TEMPERATURE),
         "max_tokens": sent.pop("max_tokens", _NO_CAP),
+        "batch_id": call.batch.batch_id if call.batch else None,
         "conversation_id": attribution.conversation_id,
         "feature": attribution.feature,
         "tenant": attribution.tenant,
-        "input_preview": preview(call.messages[-1].content),
+        "input_preview": preview(call.messages[-1].text),
+        "dropped_params": None,
         "additional_params": _parameters(call, sent),
         "context_data": attribution.context,
-        "messages": [_message(message) for message in call.messages],
+        "messages": [stored_message(message) for message in call.messages],
     }
 
 
 def _parameters(call: Call, sent: dict[str, Any]) -> dict[str, Any] | None:
     if call.output_type is not None:
         sent["response_model"] = call.output_type.__name__
-    return sent or None
+    if call.batch is not None:
+        sent["batch_key"] = call.batch.key
+    return {**sent, **_tools(call)} or None
 
 
-def _message(message: LLMMessageDTO) -> dict[str, str]:
-    plain = {"role": str(message.role), "content": message.content}
-    return {**plain, "name": message.name} if message.name else plain
+def _tools(call: Call) -> dict[str, Any]:
+    """The names of the tools: their schemas are the program's, and the same in every row."""
+    if not call.tools:
+        return {}
+    said = {"tool_choice": call.tool_choice, "parallel_tool_calls": call.parallel_tool_calls}
+    given = {name: value for name, value in said.items() if value is not None}
+    return {"tools": [spec.name for spec in call.tools], **given}
 
 
 def outcome(record: CallRecord) -> dict[str, Any]:

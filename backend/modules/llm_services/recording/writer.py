@@ -177,13 +177,15 @@ class LedgerWriter:
         return None
 
     def _wait_or_refuse(self, writes: Sequence[Write], error: Exception) -> None:
-        """An opening row stops its call; an outcome waits until the database is back."""
+        """An opening row stops its call; an outcome waits until the database is back, unless its
+        table is gone, and with it the row that it belongs to.
+        """
         refusal = self._explain(error)
-        outcomes = [write for write in writes if not write.opens]
-        if outcomes:
-            self._refused.extend(outcomes)
-            logger.warning("%d outcomes wait for the ledger's database: %s", len(outcomes), refusal)
-        self._end([write for write in writes if write.opens], refusal)
+        waits = [write for write in writes if refusal.retryable and not write.opens]
+        if waits:
+            self._refused.extend(waits)
+            logger.warning("%d outcomes wait for the ledger's database: %s", len(waits), refusal)
+        self._end([write for write in writes if write not in waits], refusal)
 
     def _give_up(self, write: Write, error: Exception) -> None:
         """A row that the database cannot hold. An outcome is tried once more without its content:

@@ -3,17 +3,52 @@
 Nothing here imports another room, a vendor's SDK or the database.
 """
 
+from .audio import (
+    AudioFile,
+    AudioFormat,
+    GeneratedAudio,
+    Recording,
+    SpeechOptions,
+    Transcript,
+    TranscriptionOptions,
+    TranscriptSegment,
+)
 from .basic import JsonObject, JsonValue, LLMProviderType, MessageRole, RequestStatus
+from .batch import (
+    BatchDTO,
+    BatchOptions,
+    BatchPlace,
+    BatchRequest,
+    BatchResult,
+    BatchState,
+    BatchStatusDTO,
+)
 from .call import Attribution, Call
+from .embeddings import EmbeddingOptions
+from .images import GeneratedImage, GivenImages, ImageEditOptions, ImageOptions, Picture
 from .messages import LLMMessageDTO
 from .options import (
     GenerationOptions,
     GenerationParameters,
     ReasoningEffort,
     ServiceTier,
+    ToolRunOptions,
     Verbosity,
 )
+from .parts import AudioPart, ContentPart, DocumentPart, ImagePart, MediaPart, TextPart
 from .results import LLMRequestDTO, LLMResponseDTO
+from .search import (
+    SearchAnswer,
+    SearchCitation,
+    SearchContextSize,
+    SearchLocation,
+    SearchOptions,
+    SearchRecency,
+    SearchResult,
+    SearchSource,
+)
+from .tool_runs import ToolResult, ToolRun
+from .tools import Tool, ToolCall, ToolChoice, ToolSpec
 from .usage import Usage
 
 LLMMessage = LLMMessageDTO
@@ -23,9 +58,28 @@ LLMResponse = LLMResponseDTO
 
 __all__ = [
     "Attribution",
+    "AudioFile",
+    "AudioFormat",
+    "AudioPart",
+    "BatchDTO",
+    "BatchOptions",
+    "BatchPlace",
+    "BatchRequest",
+    "BatchResult",
+    "BatchState",
+    "BatchStatusDTO",
     "Call",
+    "ContentPart",
+    "DocumentPart",
+    "EmbeddingOptions",
+    "GeneratedAudio",
+    "GeneratedImage",
     "GenerationOptions",
     "GenerationParameters",
+    "GivenImages",
+    "ImageEditOptions",
+    "ImageOptions",
+    "ImagePart",
     "JsonObject",
     "JsonValue",
     "LLMMessage",
@@ -34,10 +88,33 @@ __all__ = [
     "LLMRequestDTO",
     "LLMResponse",
     "LLMResponseDTO",
+    "MediaPart",
     "MessageRole",
+    "Picture",
     "ReasoningEffort",
+    "Recording",
     "RequestStatus",
+    "SearchAnswer",
+    "SearchCitation",
+    "SearchContextSize",
+    "SearchLocation",
+    "SearchOptions",
+    "SearchRecency",
+    "SearchResult",
+    "SearchSource",
     "ServiceTier",
+    "SpeechOptions",
+    "TextPart",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "ToolResult",
+    "ToolRun",
+    "ToolRunOptions",
+    "ToolSpec",
+    "Transcript",
+    "TranscriptSegment",
+    "TranscriptionOptions",
     "Usage",
     "Verbosity",
 ]

@@ -12,12 +12,15 @@ JsonObject: TypeAlias = dict[str, Any]
 
 
 class MessageRole(StrEnum):
-    """Who speaks. ``developer`` is what newer OpenAI models call ``system``; both are accepted."""
+    """Who speaks. ``developer`` is what newer OpenAI models call ``system``; both are accepted.
+    ``tool`` is the result of a tool that the assistant asked to have called.
+    """
 
     SYSTEM = "system"
     DEVELOPER = "developer"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
 
 
 class LLMProviderType(StrEnum):

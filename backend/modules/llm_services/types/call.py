@@ -8,7 +8,9 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from .basic import JsonValue
+from .batch import BatchPlace
 from .messages import LLMMessageDTO
+from .tools import ToolSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,10 @@ class Call:
     timeout: float
     max_retries: int
     output_type: type[BaseModel] | None = None
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
     stream: bool = False
     resend: bool = True
+    batch: BatchPlace | None = None
     attribution: Attribution = field(default_factory=Attribution)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
 from .basic import JsonValue
+from .tools import Tool, ToolChoice
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Verbosity = Literal["low", "medium", "high"]
@@ -31,9 +32,11 @@ class GenerationParameters(TypedDict, total=False):
 class GenerationOptions(TypedDict, total=False):
     """The closed set of keyword parameters of ``generate_response`` and its structured twin.
 
-    ``top_p`` .. ``metadata`` go to the model. ``timeout`` (seconds, for the whole call with its
-    retries) and ``max_retries`` override the configuration. ``feature``, ``tenant``,
-    ``conversation_id`` and ``context`` are written on the row and never sent.
+    ``top_p`` .. ``metadata`` go to the model, and so do ``tools`` (functions with type hints,
+    Pydantic models or `ToolSpec`), ``tool_choice`` ("auto", "none", "required" or a tool's name)
+    and ``parallel_tool_calls`` (whether it may ask for several at once). ``timeout`` (seconds, for
+    the whole call with its retries) and ``max_retries`` override the configuration. ``feature``,
+    ``tenant``, ``conversation_id`` and ``context`` are written on the row and never sent.
     """
 
     top_p: float
@@ -47,7 +50,35 @@ class GenerationOptions(TypedDict, total=False):
     service_tier: ServiceTier
     prompt_cache_key: str
     metadata: Mapping[str, str]
+    tools: Sequence[Tool]
+    tool_choice: ToolChoice
+    parallel_tool_calls: bool
     timeout: float
+    max_retries: int
+    feature: str
+    tenant: str
+    conversation_id: str
+    context: Mapping[str, JsonValue]
+
+
+class ToolRunOptions(TypedDict, total=False):
+    """The keyword parameters of ``run_tools``: those of `GenerationOptions` for each of its rounds,
+    without ``tools`` and ``timeout``, which it has as parameters of its own.
+    """
+
+    top_p: float
+    frequency_penalty: float
+    presence_penalty: float
+    stop: str | Sequence[str]
+    seed: int
+    logit_bias: Mapping[str, float]
+    reasoning_effort: ReasoningEffort
+    verbosity: Verbosity
+    service_tier: ServiceTier
+    prompt_cache_key: str
+    metadata: Mapping[str, str]
+    tool_choice: ToolChoice
+    parallel_tool_calls: bool
     max_retries: int
     feature: str
     tenant: str

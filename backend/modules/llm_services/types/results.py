@@ -7,6 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, SkipValidation
 
 from .basic import JsonObject
+from .messages import LLMMessageDTO
+from .tools import ToolCall
 
 _Stored: TypeAlias = Annotated[JsonObject | None, SkipValidation]
 _StoredList: TypeAlias = Annotated[list[JsonObject] | None, SkipValidation]
@@ -19,6 +21,7 @@ class LLMResponseDTO(BaseModel):
     Costs are USD; ``cost_estimate`` is ``None`` when the price is not known, never 0.
     Token classes follow the subset rule of `Usage`. ``execution_time_ms`` covers all attempts.
     ``dropped_params`` names parameters that the model refuses and that were therefore not sent.
+    ``tool_calls`` are what the model asks to have called; an answer of calls may have no text.
     """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
@@ -40,6 +43,11 @@ class LLMResponseDTO(BaseModel):
     attempts: int = 1
     cached: bool = False
     dropped_params: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    def as_message(self) -> LLMMessageDTO:
+        """The answer as the assistant's message, to go on from."""
+        return LLMMessageDTO(role="assistant", content=self.content, tool_calls=self.tool_calls)
 
 
 class LLMRequestDTO(BaseModel):
@@ -86,6 +94,7 @@ class LLMRequestDTO(BaseModel):
     maybe_paid: bool
     cached: bool
     stream: bool
+    batch_id: UUID | None
     conversation_id: str | None
     feature: str | None
     tenant: str | None

@@ -73,4 +73,5 @@ def response_dto(call: Call, outcome: Outcome) -> LLMResponseDTO:
         execution_time_ms=outcome.milliseconds,
         attempts=outcome.attempts,
         dropped_params=tuple(reply.dropped_params),
+        tool_calls=reply.tool_calls,
     )

@@ -48,12 +48,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireFormat:
-    """One way to talk to a model. ``only`` names parameters that no other format can carry."""
+    """One way to talk to a model. ``only`` names parameters that no other format can carry;
+    what only ``looks`` is a GET without a body.
+    """
 
     path: str
     body: Callable[[Request], JsonObject]
     reply: Callable[[JsonObject], Reply]
     only: Set[str] = frozenset()
+    looks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinaryFormat:
+    """A request in JSON whose answer is bytes; ``reply`` reads them and their media type."""
+
+    path: str
+    body: Callable[[Request], JsonObject]
+    reply: Callable[[bytes, str], Reply]
 
 
 def decode(body: bytes) -> JsonObject:

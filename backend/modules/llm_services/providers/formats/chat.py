@@ -1,12 +1,27 @@
 """OpenAI's Chat Completions (``POST /chat/completions``), which most other vendors speak, too."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from modules.llm_services.exceptions import LLMBadResponseError
+from modules.llm_services.exceptions import LLMBadRequestError, LLMBadResponseError
 from modules.llm_services.providers.base import Reply
-from modules.llm_services.types import JsonObject, LLMMessageDTO, Usage
+from modules.llm_services.types import (
+    AudioPart,
+    Call,
+    ContentPart,
+    DocumentPart,
+    ImagePart,
+    JsonObject,
+    LLMMessageDTO,
+    MessageRole,
+    TextPart,
+    ToolCall,
+    Usage,
+)
 
 from .base import Count, Request, Wire, WireFormat, corrected, read
+from .media import address, encoded, filename
+from .tools import arguments_text, choice, forced, function, is_plain, tool_calls
 
 _NAMES = {
     "max_tokens": "max_completion_tokens",
@@ -30,9 +45,20 @@ class _Part(Wire):
     text: str | None = None
 
 
+class _Function(Wire):
+    name: str
+    arguments: str | None = None
+
+
+class _ToolCall(Wire):
+    id: str | None = None
+    function: _Function | None = None
+
+
 class _Message(Wire):
     content: str | list[_Part] | None = None
     refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
 
 
 class _Choice(Wire):
@@ -43,10 +69,12 @@ class _Choice(Wire):
 class _PromptDetails(Wire):
     cached_tokens: Count | None = None
     cache_write_tokens: Count | None = None
+    audio_tokens: Count | None = None
 
 
 class _CompletionDetails(Wire):
     reasoning_tokens: Count | None = None
+    audio_tokens: Count | None = None
 
 
 class _Usage(Wire):
@@ -68,6 +96,7 @@ def body(request: Request) -> JsonObject:
     wire: JsonObject = {
         "model": request.call.model,
         "messages": corrected([_message(m) for m in request.call.messages], request.correction),
+        **_tools(request.call),
     }
     wire.update((_NAMES[name], value) for name, value in request.parameters.items())
     if request.schema is not None:
@@ -83,9 +112,56 @@ def body(request: Request) -> JsonObject:
     return wire
 
 
+def _tools(call: Call) -> JsonObject:
+    if not call.tools:
+        return {}
+    said = {"tools": [{"type": "function", "function": function(spec)} for spec in call.tools]}
+    name = forced(call)
+    named: JsonObject = {"type": "function", "function": {"name": name}}
+    return {**said, **choice(call), **({"tool_choice": named} if name else {})}
+
+
 def _message(message: LLMMessageDTO) -> JsonObject:
-    plain: JsonObject = {"role": str(message.role), "content": message.content}
+    if message.role == MessageRole.TOOL:
+        return {"role": "tool", "content": message.text, "tool_call_id": message.tool_call_id}
+    plain: JsonObject = {"role": str(message.role), "content": _content(message)}
+    if message.tool_calls:
+        plain["content"] = message.text or None
+        plain["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": arguments_text(call)},
+            }
+            for call in message.tool_calls
+        ]
     return {**plain, "name": message.name} if message.name else plain
+
+
+def _content(message: LLMMessageDTO) -> str | list[JsonObject]:
+    if is_plain(message):
+        return message.text
+    return [_part(part) for part in message.parts]
+
+
+def _part(part: ContentPart) -> JsonObject:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        detail = "high" if part.detail == "original" else part.detail
+        return {"type": "image_url", "image_url": {"url": address(part), "detail": detail}}
+    if isinstance(part, AudioPart):
+        form = "wav" if part.media_type == "audio/wav" else "mp3"
+        return {"type": "input_audio", "input_audio": {"data": encoded(part), "format": form}}
+    return {"type": "file", "file": {"filename": filename(part), "file_data": _file_data(part)}}
+
+
+def _file_data(part: DocumentPart) -> str:
+    if part.data is None:
+        raise LLMBadRequestError(
+            "Chat Completions takes no URL of a document: give its bytes, or use the Responses API"
+        )
+    return address(part)
 
 
 def reply(value: JsonObject) -> Reply:
@@ -94,17 +170,29 @@ def reply(value: JsonObject) -> Reply:
     usage = _usage(completion.usage)
     if not completion.choices:
         raise LLMBadResponseError("the provider's answer has no choices", usage=usage)
-    choice = completion.choices[0]
-    refusal = choice.message.refusal
+    first = completion.choices[0]
+    said = first.message
+    refusal, calls = said.refusal, _tool_calls(said.tool_calls or ())
     return Reply(
-        text=refusal or _text(choice.message.content),
+        text=refusal or _text(said.content),
         model=completion.model,
-        finish_reason="refusal" if refusal else choice.finish_reason,
+        finish_reason="refusal" if refusal else _finish_reason(first, calls),
         usage=usage,
         usage_details=value.get("usage"),
         service_tier=completion.service_tier,
         raw=_raw(value),
+        tool_calls=calls,
     )
+
+
+def _finish_reason(first: _Choice, calls: tuple[ToolCall, ...]) -> str | None:
+    """Some vendors say that they stopped when they call tools."""
+    return "tool_calls" if calls and first.finish_reason in {"stop", None} else first.finish_reason
+
+
+def _tool_calls(calls: Iterable[_ToolCall]) -> tuple[ToolCall, ...]:
+    functions = [(call.id, call.function) for call in calls]
+    return tool_calls((key, f.name, f.arguments) for key, f in functions if f is not None)
 
 
 def _text(content: str | list[_Part] | None) -> str:
@@ -123,6 +211,8 @@ def _usage(usage: _Usage | None) -> Usage | None:
         cache_read_tokens=inside.cached_tokens if inside else None,
         cache_write_tokens=inside.cache_write_tokens if inside else None,
         reasoning_tokens=outside.reasoning_tokens if outside else None,
+        audio_input_tokens=inside.audio_tokens if inside else None,
+        audio_output_tokens=outside.audio_tokens if outside else None,
     )
 
 

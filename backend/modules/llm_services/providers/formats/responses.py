@@ -1,13 +1,32 @@
 """OpenAI's Responses API (``POST /responses``), read in openai-python's types of November 2026."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from modules.llm_services.exceptions import LLMBadResponseError, LLMProviderError, LLMRateLimitError
+from modules.llm_services.exceptions import (
+    LLMBadRequestError,
+    LLMBadResponseError,
+    LLMProviderError,
+    LLMRateLimitError,
+)
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.redaction import without_secrets
-from modules.llm_services.types import JsonObject, LLMMessageDTO, Usage
+from modules.llm_services.types import (
+    AudioPart,
+    Call,
+    ContentPart,
+    ImagePart,
+    JsonObject,
+    LLMMessageDTO,
+    MessageRole,
+    TextPart,
+    ToolCall,
+    Usage,
+)
 
 from .base import Count, Request, Wire, WireFormat, corrected, read
+from .media import address, filename
+from .tools import arguments_text, choice, forced, function, is_plain, tool_calls
 
 _NAMES = {
     "max_tokens": "max_output_tokens",
@@ -31,6 +50,13 @@ class _Part(Wire):
 class _Item(Wire):
     type: str
     content: list[_Part] | None = None
+
+
+class _FunctionCall(Wire):
+    name: str
+    call_id: str | None = None
+    id: str | None = None
+    arguments: str | None = None
 
 
 class _InputDetails(Wire):
@@ -73,8 +99,9 @@ def body(request: Request) -> JsonObject:
     given = request.parameters
     wire: JsonObject = {
         "model": request.call.model,
-        "input": corrected([_message(m) for m in request.call.messages], request.correction),
+        "input": corrected(_input(request.call), request.correction),
         "store": False,
+        **_tools(request.call),
     }
     wire.update((_NAMES[name], value) for name, value in given.items() if name in _NAMES)
     if "reasoning_effort" in given:
@@ -83,10 +110,57 @@ def body(request: Request) -> JsonObject:
     return {**wire, "text": text} if text else wire
 
 
-def _message(message: LLMMessageDTO) -> JsonObject:
+def _tools(call: Call) -> JsonObject:
+    if not call.tools:
+        return {}
+    said = {"tools": [{"type": "function", **function(spec)} for spec in call.tools]}
+    name = forced(call)
+    named: JsonObject = {"type": "function", "name": name}
+    return {**said, **choice(call), **({"tool_choice": named} if name else {})}
+
+
+def _input(call: Call) -> list[JsonObject]:
+    return [item for message in call.messages for item in _items(message)]
+
+
+def _items(message: LLMMessageDTO) -> Iterator[JsonObject]:
+    """A message, calls of tools and results of tools are items of their own."""
+    if message.role == MessageRole.TOOL:
+        yield {
+            "type": "function_call_output",
+            "call_id": message.tool_call_id,
+            "output": message.text,
+        }
+        return
+    if message.text or not message.tool_calls:
+        yield {"role": str(message.role), "content": _content(message)}
+    for call in message.tool_calls:
+        yield {
+            "type": "function_call",
+            "call_id": call.id,
+            "name": call.name,
+            "arguments": arguments_text(call),
+        }
+
+
+def _content(message: LLMMessageDTO) -> str | list[JsonObject]:
     """The Responses API knows no names of speakers; a speaker's name is said in the text."""
-    content = f"{message.name}: {message.content}" if message.name else message.content
-    return {"role": str(message.role), "content": content}
+    if is_plain(message):
+        return f"{message.name}: {message.text}" if message.name else message.text
+    said = [_part(part) for part in message.parts]
+    return [{"type": "input_text", "text": f"{message.name}:"}, *said] if message.name else said
+
+
+def _part(part: ContentPart) -> JsonObject:
+    if isinstance(part, TextPart):
+        return {"type": "input_text", "text": part.text}
+    if isinstance(part, ImagePart):
+        return {"type": "input_image", "image_url": address(part), "detail": part.detail}
+    if isinstance(part, AudioPart):
+        raise LLMBadRequestError("the Responses API takes no sound: use Chat Completions")
+    if part.url is not None:
+        return {"type": "input_file", "file_url": part.url}
+    return {"type": "input_file", "filename": filename(part), "file_data": address(part)}
 
 
 def _text(request: Request) -> JsonObject:
@@ -115,20 +189,27 @@ def reply(value: JsonObject) -> Reply:
     said = [item for item in response.output if item.type == "message"]
     parts = [part for item in said for part in item.content or ()]
     refusal = "".join(part.refusal for part in parts if part.refusal)
+    calls = _tool_calls(value["output"])
     return Reply(
         text=refusal or "".join(part.text for part in parts if part.text),
         model=response.model,
-        finish_reason="refusal" if refusal else _finish_reason(response),
+        finish_reason="refusal" if refusal else _finish_reason(response, calls),
         usage=usage,
         usage_details=value.get("usage"),
         service_tier=response.service_tier,
         raw=_raw(value),
+        tool_calls=calls,
     )
 
 
-def _finish_reason(response: _Response) -> str:
+def _tool_calls(output: Iterable[JsonObject]) -> tuple[ToolCall, ...]:
+    items = [read(_FunctionCall, item) for item in output if item["type"] == "function_call"]
+    return tool_calls((item.call_id or item.id, item.name, item.arguments) for item in items)
+
+
+def _finish_reason(response: _Response, calls: tuple[ToolCall, ...]) -> str:
     if response.status != "incomplete":
-        return "stop"
+        return "tool_calls" if calls else "stop"
     details = response.incomplete_details
     reason = (details.reason if details else None) or "incomplete"
     return _FINISH.get(reason, reason)

@@ -1,0 +1,12 @@
+"""What a call cost: by an override of ours, else by the table of genai-prices, else unknown.
+
+Two rules carry everything: an unknown price is ``None`` and never 0, and every unit is priced
+once (cached, image and audio tokens are part of the prompt, reasoning is part of the completion).
+A unit that was used and has no price makes the whole price unknown: never too low.
+"""
+
+from .overrides import PriceOverride, load_overrides
+from .prices import Price, PriceList
+from .table import warm
+
+__all__ = ["Price", "PriceList", "PriceOverride", "load_overrides", "warm"]

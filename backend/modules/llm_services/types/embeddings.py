@@ -1,0 +1,22 @@
+"""What can be said about embeddings."""
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+from .basic import JsonValue
+
+
+class EmbeddingOptions(TypedDict, total=False):
+    """The closed set of keyword parameters of ``generate_embeddings``.
+
+    ``timeout`` (seconds, for the whole call with its requests and retries) and ``max_retries``
+    (for each request) override the configuration. The others are written on the row and never
+    sent.
+    """
+
+    timeout: float
+    max_retries: int
+    feature: str
+    tenant: str
+    conversation_id: str
+    context: Mapping[str, JsonValue]

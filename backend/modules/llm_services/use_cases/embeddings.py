@@ -1,0 +1,125 @@
+"""Vectors for texts."""
+
+import asyncio
+from array import array
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
+from uuid import UUID
+
+from modules.llm_services import arguments
+from modules.llm_services.arguments import embeddings as checks
+from modules.llm_services.calls import special_call
+from modules.llm_services.providers.base import Reply
+from modules.llm_services.providers.formats.embeddings import batches
+from modules.llm_services.roles import EMBEDDING_ROLE, resolve_model
+from modules.llm_services.types import Call, LLMMessageDTO
+from modules.llm_services.types.embeddings import EmbeddingOptions
+
+from .base import UseCases
+from .parts import Alike
+
+if TYPE_CHECKING:
+    from modules.llm_services.protocols.embeddings import FloatArray
+
+LOGGED_TEXTS = 20
+LOGGED_CHARACTERS = 4_000
+_NAMED = ("texts", "user_id", "model", "dimensions", "as_array")
+
+
+class EmbeddingUseCases(UseCases):
+    """Implements `GeneratesEmbeddings`."""
+
+    @overload
+    async def generate_embeddings(
+        self,
+        texts: Sequence[str],
+        user_id: UUID | None = None,
+        model: str | None = None,
+        dimensions: int | None = None,
+        *,
+        as_array: Literal[False] = False,
+        **options: Unpack[EmbeddingOptions],
+    ) -> tuple[list[list[float]], UUID]: ...
+    @overload
+    async def generate_embeddings(
+        self,
+        texts: Sequence[str],
+        user_id: UUID | None = None,
+        model: str | None = None,
+        dimensions: int | None = None,
+        *,
+        as_array: Literal[True],
+        **options: Unpack[EmbeddingOptions],
+    ) -> tuple["FloatArray", UUID]: ...
+    async def generate_embeddings(
+        self,
+        texts: Sequence[str],
+        user_id: UUID | None = None,
+        model: str | None = None,
+        dimensions: int | None = None,
+        *,
+        as_array: bool = False,
+        **options: Unpack[EmbeddingOptions],
+    ) -> "tuple[list[list[float]] | FloatArray, UUID]":
+        """Vectors for texts. See `GeneratesEmbeddings.generate_embeddings`."""
+        said = checks.texts(texts)
+        call = self._embedding_call(said, user_id, model, dimensions, options)
+        wanted = await asyncio.to_thread(checks.as_array, as_array)
+        parts = await asyncio.to_thread(batches, said, call.model)
+        replies = await self._embed(call, parts)
+        return await asyncio.to_thread(_as_array if wanted else _as_lists, replies), call.id
+
+    def _embedding_call(
+        self,
+        texts: Sequence[str],
+        user_id: UUID | None,
+        model: str | None,
+        dimensions: int | None,
+        options: EmbeddingOptions,
+    ) -> Call:
+        config = self._runtime.config
+        given = arguments.options(options, checks.EMBEDDING_OPTIONS, _NAMED)
+        choice = resolve_model(
+            config, self._runtime.providers, EMBEDDING_ROLE if model is None else model
+        )
+        if dimensions is not None:
+            given["dimensions"] = checks.dimensions(choice.model, dimensions)
+        given["texts"] = len(texts)
+        return special_call("embedding", choice, _logged(texts), user_id, given, config)
+
+    async def _embed(self, call: Call, parts: Sequence[Sequence[str]]) -> list[Reply]:
+        self._warn_about_open_transaction()
+        provider = await self._runtime.provider(call.provider)
+        alike = Alike(lambda reply: len(_vectors(reply)[0]), "vectors' length")
+        invokes = [alike.part(partial(provider.embed, texts=texts)) for texts in parts]
+        return await self._runtime.executor.run_parts(call, invokes)
+
+
+def _logged(texts: Sequence[str]) -> list[LLMMessageDTO]:
+    return [LLMMessageDTO(role="user", content=_shortened(t)) for t in texts[:LOGGED_TEXTS]]
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= LOGGED_CHARACTERS:
+        return text
+    return f"{text[:LOGGED_CHARACTERS]}… [{len(text)} characters]"
+
+
+def _vectors(reply: Reply) -> "list[array[float]]":
+    return cast("list[array[float]]", reply.parsed)
+
+
+def _all_vectors(replies: Iterable[Reply]) -> "list[array[float]]":
+    return list(chain.from_iterable(map(_vectors, replies)))
+
+
+def _as_lists(replies: Sequence[Reply]) -> list[list[float]]:
+    return [vector.tolist() for vector in _all_vectors(replies)]
+
+
+def _as_array(replies: Sequence[Reply]) -> "FloatArray":
+    import numpy as np
+
+    return np.array(_all_vectors(replies), dtype=np.float32)
