@@ -168,13 +168,18 @@ async def release(runtime: Runtime) -> None:
     that requests brought to life for other databases.
     """
     runtime.leave()
+    known = [other for engine in list(_engines) for other in _runtimes(engine).values()]
+    for other in {runtime, *known}:  # ours may have been dropped by another loop's last user
+        had_clients = await other.close_clients()
+        if (other is runtime or had_clients) and not other.in_use:
+            _drop(other)
+            await other.close_ledger()
+
+
+def _drop(runtime: Runtime) -> None:
     for engine in list(_engines):
-        known = _runtimes(engine)
-        for key, other in list(known.items()):
-            had_clients = await other.close_clients()
-            if (other is runtime or had_clients) and not other.in_use:
-                known.pop(key, None)
-                await other.close_ledger()
+        kept = {key: other for key, other in _runtimes(engine).items() if other is not runtime}
+        vars(engine)[_RUNTIMES] = kept
 
 
 def _forget_after_fork() -> None:
