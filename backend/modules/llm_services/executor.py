@@ -108,7 +108,7 @@ class Executor:
         async def once(attempt: AttemptRecord, request: Attempt) -> Reply:
             reply = await invoke(call, request)
             attempt.answered(reply)
-            self._price(call, attempt, reply)
+            attempt.price_by(self._prices, call, reply)
             return reply
 
         return await self._try(call, record, once)
@@ -152,24 +152,11 @@ class Executor:
             return await _within(seconds, once(attempt, request), call)
         except LLMError as error:
             attempt.failed(error)
-            self._price(call, attempt)
+            attempt.price_by(self._prices, call)
             raise
         except BaseException:
             attempt.interrupted()
             raise
-
-    def _price(self, call: Call, attempt: AttemptRecord, reply: Reply | None = None) -> None:
-        """What the attempt's tokens cost; without tokens there is nothing to price."""
-        if attempt.usage is None:
-            return
-        attempt.price = self._prices.price(
-            call.provider,
-            call.model,
-            attempt.usage,
-            attempt.started_at,
-            response_model=reply.model if reply else None,
-            service_tier=reply.service_tier if reply else None,
-        )
 
 
 async def _all(answers: Iterable[Coroutine[Any, Any, Reply]]) -> list[Reply]:

@@ -90,7 +90,7 @@ class RecordedStream:
     def _completed(self, reply: Reply) -> None:
         self.reply = reply
         self._attempt.answered(reply)
-        self._price(reply)
+        self._attempt.price_by(self._prices, self._call, reply)
         self.record.completed(reply)
 
     def _failed(self, error: LLMError) -> None:
@@ -98,7 +98,7 @@ class RecordedStream:
         self._attempt.failed(error)
         if self._attempt.usage is None:
             self._estimate()
-        self._price(None)
+        self._attempt.price_by(self._prices, self._call)
         self.record.failed(error)
 
     async def settle(self) -> None:
@@ -108,7 +108,7 @@ class RecordedStream:
             return
         self._attempt.interrupted()
         self._estimate()
-        self._price(None)
+        self._attempt.price_by(self._prices, self._call)
         self.record.partial_text = self._source.text or None
         self.record.cancelled()
 
@@ -118,18 +118,6 @@ class RecordedStream:
         said = estimate_text_tokens(self._source.text)
         self._attempt.usage = Usage(prompt_tokens=prompt, completion_tokens=said)
         self.record.usage_is_estimated = True
-
-    def _price(self, reply: Reply | None) -> None:
-        if self._attempt.usage is None:
-            return
-        self._attempt.price = self._prices.price(
-            self._call.provider,
-            self._call.model,
-            self._attempt.usage,
-            self._attempt.started_at,
-            response_model=reply.model if reply else None,
-            service_tier=reply.service_tier if reply else None,
-        )
 
 
 async def _close(source: AnswerStream) -> None:

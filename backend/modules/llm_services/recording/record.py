@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from modules.llm_services.exceptions import LLMError
-from modules.llm_services.pricing import Price
+from modules.llm_services.pricing import Price, PriceList
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.redaction import safe_error_text
 from modules.llm_services.types import Call, JsonObject, RequestStatus, Usage
@@ -50,6 +50,19 @@ class AttemptRecord:
         """Cancelled while the provider was at work: it may have answered, and charged."""
         self._ended("Cancelled")
         self.maybe_paid = True
+
+    def price_by(self, prices: PriceList, call: Call, reply: Reply | None = None) -> None:
+        """What its tokens cost; without tokens there is nothing to price."""
+        if self.usage is None:
+            return
+        self.price = prices.price(
+            call.provider,
+            call.model,
+            self.usage,
+            self.started_at,
+            response_model=reply.model if reply else None,
+            service_tier=reply.service_tier if reply else None,
+        )
 
     @property
     def is_unpriced_answer(self) -> bool:
