@@ -52,6 +52,7 @@ INDEXES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
         "conversation_id IS NOT NULL",
     ),
     ("ix_llm_requests_batch", ("batch_id",), "batch_id IS NOT NULL"),
+    ("ix_llm_requests_owner", ("owner_id",), "status = 'pending'"),
 )
 LEGACY_INDEXES = tuple((f"ix_{TABLE}_{column}", (column,), None) for column in LEGACY_INDEXED)
 
@@ -93,9 +94,14 @@ def _columns() -> list[sa.Column[object]]:
         sa.Column("stream", sa.Boolean, server_default=sa.false(), nullable=False),
         sa.Column("provider_request_id", sa.String(128)),
         sa.Column("batch_id", guid),
+        sa.Column("owner_id", guid),
+        sa.Column("service_tier", sa.String(32)),
         sa.Column("conversation_id", sa.String(64)),
         sa.Column("feature", sa.String(64)),
         sa.Column("tenant", sa.String(64)),
+        sa.Column("trace_id", sa.String(32)),
+        sa.Column("span_id", sa.String(16)),
+        sa.Column("payload_state", sa.String(12), server_default="full", nullable=False),
         sa.Column("input_preview", sa.String(200)),
         sa.Column("output_preview", sa.String(200)),
         sa.Column("error_message", sa.Text),

@@ -35,7 +35,7 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "modules: siblings stand on llm_services, all stand on shared": {
         "shared-imports-a-module": ("modules/shared/db.py", "import modules.llm_services.types"),
         "llm-imports-a-sibling": (
-            "modules/llm_services/repo.py",
+            "modules/llm_services/repo/requests.py",
             "from modules.content_creation import models",
         ),
         "module-without-a-floor": ("modules/billing/__init__.py", ""),
@@ -48,7 +48,10 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "modules/llm_services/providers/base.py",
             "import modules.llm_services.repo",
         ),
-        "lazy-import": ("modules/llm_services/repo.py", "def f(): from . import service"),
+        "lazy-import": (
+            "modules/llm_services/repo/requests.py",
+            "def f(): from modules.llm_services import service",
+        ),
         "typing-import": (
             "modules/llm_services/models.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING: from .recording import Recorder",
@@ -83,7 +86,7 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "one SDK, one file: psycopg": {
         "shared": ("modules/shared/db.py", "from psycopg import errors"),
-        "repo": ("modules/llm_services/repo.py", "def f(): import psycopg"),
+        "repo": ("modules/llm_services/repo/requests.py", "def f(): import psycopg"),
     },
     "only front doors and routes know the web framework": {
         "service": ("modules/llm_services/service.py", "from fastapi import Depends"),

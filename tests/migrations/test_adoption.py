@@ -108,7 +108,8 @@ def test_added_columns_are_unknown_not_zero(legacy_url: str) -> None:
         for row in connection.exec_driver_sql("SELECT * FROM llm_requests"):
             added = {key: row._mapping[key] for key in row._mapping if key not in legacy.COLUMNS}
             known = {key: value for key, value in added.items() if value is not None}
-            assert known == {"operation": "chat", "maybe_paid": False, "stream": False}
+            constants = {"operation": "chat", "maybe_paid": False, "stream": False}
+            assert known == {**constants, "payload_state": "full"}
 
 
 def test_old_rows_are_read_through_the_model(legacy_url: str) -> None:

@@ -1,12 +1,14 @@
-"""The ledger's table: one row for every request that was made of a language model."""
+"""The ledger's tables: a row for every request made of a model, who has rows open, daily sums."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
+    Date,
     Float,
     Index,
     Integer,
@@ -26,6 +28,7 @@ _Json = JSON(none_as_null=True)
 _OPEN = text("status <> 'completed'")
 _TALKING = text("conversation_id IS NOT NULL")
 _BATCHED = text("batch_id IS NOT NULL")
+_OWNED = text("status = 'pending'")
 
 
 class LLMRequest(Base):
@@ -73,9 +76,14 @@ class LLMRequest(Base):
     stream: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     provider_request_id: Mapped[str | None] = mapped_column(String(128))
     batch_id: Mapped[UUID | None] = mapped_column(Guid)
+    owner_id: Mapped[UUID | None] = mapped_column(Guid)
+    service_tier: Mapped[str | None] = mapped_column(String(32))
     conversation_id: Mapped[str | None] = mapped_column(String(64))
     feature: Mapped[str | None] = mapped_column(String(64))
     tenant: Mapped[str | None] = mapped_column(String(64))
+    trace_id: Mapped[str | None] = mapped_column(String(32))
+    span_id: Mapped[str | None] = mapped_column(String(16))
+    payload_state: Mapped[str] = mapped_column(String(12), default="full", server_default="full")
     input_preview: Mapped[str | None] = mapped_column(String(200))
     output_preview: Mapped[str | None] = mapped_column(String(200))
     error_message: Mapped[str | None] = mapped_column(Text)
@@ -106,4 +114,52 @@ class LLMRequest(Base):
             postgresql_where=_BATCHED,
             sqlite_where=_BATCHED,
         ),
+        Index("ix_llm_requests_owner", "owner_id", postgresql_where=_OWNED, sqlite_where=_OWNED),
     )
+
+
+class LedgerOwner(Base):
+    """A process that has rows open. It lives while ``beat`` goes on growing: whoever watches it
+    measures the time between two beats by a clock of its own, so that no two clocks must agree.
+    """
+
+    __tablename__ = "llm_owners"
+
+    id: Mapped[UUID] = mapped_column(Guid, primary_key=True)
+    beat: Mapped[int] = mapped_column(Integer)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class DailyUsage(Base):
+    """What a day's rows of one kind add up to. Made from the ledger by an idempotent job, and kept
+    when the rows themselves are gone. An empty string stands for "none": keys hold no NULL.
+
+    Money is in billionths of a dollar, so that sums do not depend on their order;
+    ``latency_counts`` holds how many calls ended within each bound of the rollup's scale.
+    """
+
+    __tablename__ = "llm_usage_daily"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(50), primary_key=True)
+    model: Mapped[str] = mapped_column(String(100), primary_key=True)
+    operation: Mapped[str] = mapped_column(String(32), primary_key=True)
+    feature: Mapped[str] = mapped_column(String(64), primary_key=True)
+    status: Mapped[str] = mapped_column(String(50), primary_key=True)
+    error_type: Mapped[str] = mapped_column(String(100), primary_key=True)
+    requests: Mapped[int] = mapped_column(Integer)
+    cached_requests: Mapped[int] = mapped_column(Integer)
+    unpriced_requests: Mapped[int] = mapped_column(Integer)
+    attempts: Mapped[int] = mapped_column(Integer)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    cache_read_tokens: Mapped[int] = mapped_column(BigInteger)
+    cache_write_tokens: Mapped[int] = mapped_column(BigInteger)
+    reasoning_tokens: Mapped[int] = mapped_column(BigInteger)
+    cost_nano_usd: Mapped[int] = mapped_column(BigInteger)
+    execution_ms_sum: Mapped[int] = mapped_column(BigInteger)
+    first_token_ms_sum: Mapped[int] = mapped_column(BigInteger)
+    first_token_count: Mapped[int] = mapped_column(Integer)
+    latency_counts: Mapped[list[int]] = mapped_column(JSON)

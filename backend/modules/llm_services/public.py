@@ -16,7 +16,6 @@ Ask for as little as you need: `LLMServicesProvider` is made of small Protocols.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from fastapi import Depends
 from sqlalchemy.orm import Session
@@ -54,7 +53,10 @@ from .protocols import (
     GeneratesImages,
     GeneratesStructured,
     GeneratesText,
+    LLMServicesAdminProvider,
+    LLMServicesProvider,
     ObjectStream,
+    OverviewsLedger,
     ReadsLedger,
     RunsBatches,
     RunsTools,
@@ -65,7 +67,7 @@ from .protocols import (
     TranscribesAudio,
 )
 from .repo import LLMRequestRepo
-from .service import LLMService
+from .service import LLMAdminService, LLMService
 from .types import (
     AudioPart,
     ContentPart,
@@ -114,25 +116,6 @@ from .types.stream import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 from .wiring import hold, media_store, release
 
 
-class LLMServicesProvider(
-    GeneratesText,
-    GeneratesStructured,
-    RunsTools,
-    StreamsText,
-    StreamsStructured,
-    GeneratesImages,
-    GeneratesEmbeddings,
-    GeneratesAudio,
-    TranscribesAudio,
-    SearchesWeb,
-    RunsBatches,
-    ReadsLedger,
-    EstimatesCost,
-    Protocol,
-):
-    """All that the module offers."""
-
-
 def llm_services_provider(session: Session = Depends(get_session)) -> LLMServicesProvider:
     """FastAPI's way in: ``llm: LLMServicesProvider = Depends(llm_services_provider)``.
 
@@ -143,6 +126,15 @@ def llm_services_provider(session: Session = Depends(get_session)) -> LLMService
     return LLMService(LLMRequestRepo(session))
 
 
+def llm_services_admin_provider(
+    session: Session = Depends(get_session),
+) -> LLMServicesAdminProvider:
+    """FastAPI's way in for operators. It reads everybody's rows: the route must be protected by a
+    dependency of yours.
+    """
+    return LLMAdminService(LLMRequestRepo(session))
+
+
 @asynccontextmanager
 async def open_llm_services() -> AsyncIterator[LLMServicesProvider]:
     """The same outside FastAPI, for workers and scripts, on the database of ``DATABASE_URL``."""
@@ -150,6 +142,17 @@ async def open_llm_services() -> AsyncIterator[LLMServicesProvider]:
     try:
         with session_factory()() as session:
             yield LLMService(LLMRequestRepo(session), runtime=runtime, owns_session=True)
+    finally:
+        await release(runtime)
+
+
+@asynccontextmanager
+async def open_llm_services_admin() -> AsyncIterator[LLMServicesAdminProvider]:
+    """The operators' door outside FastAPI, on the database of ``DATABASE_URL``."""
+    runtime = hold(get_engine())
+    try:
+        with session_factory()() as session:
+            yield LLMAdminService(LLMRequestRepo(session), runtime=runtime, owns_session=True)
     finally:
         await release(runtime)
 
@@ -225,6 +228,7 @@ __all__ = [
     "LLMRefusedError",
     "LLMRequestDTO",
     "LLMResponseDTO",
+    "LLMServicesAdminProvider",
     "LLMServicesProvider",
     "LLMStreamCutError",
     "LLMTimeoutError",
@@ -234,6 +238,7 @@ __all__ = [
     "LLMValidationError",
     "MessageRole",
     "ObjectStream",
+    "OverviewsLedger",
     "Picture",
     "ReadsLedger",
     "ReasoningDelta",
@@ -263,8 +268,10 @@ __all__ = [
     "Transcript",
     "TranscriptSegment",
     "TranscriptionOptions",
+    "llm_services_admin_provider",
     "llm_services_lifespan",
     "llm_services_provider",
     "open_llm_services",
+    "open_llm_services_admin",
     "read_image",
 ]

@@ -3,6 +3,7 @@
 No SDK, no SQL, no ``try``: what can go wrong is decided further down.
 """
 
+from .use_cases.admin.overview import OverviewUseCases
 from .use_cases.audio import AudioUseCases
 from .use_cases.batch import BatchUseCases
 from .use_cases.embeddings import EmbeddingUseCases
@@ -31,3 +32,9 @@ class LLMService(
     ``owns_session`` says that nobody else uses that session: it is then emptied after each read,
     so that no transaction stays open.
     """
+
+
+class LLMAdminService(
+    OverviewUseCases,
+):
+    """Implements `LLMServicesAdminProvider` on the ledger of the repository's session."""

@@ -5,6 +5,8 @@ from .batch import RunsBatches
 from .embeddings import GeneratesEmbeddings
 from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
+from .overview import OverviewsLedger
+from .providers import LLMServicesAdminProvider, LLMServicesProvider
 from .search import SearchesWeb
 from .streams import ObjectStream, StreamsStructured, StreamsText, TextStream
 from .text import GeneratesStructured, GeneratesText
@@ -17,7 +19,10 @@ __all__ = [
     "GeneratesImages",
     "GeneratesStructured",
     "GeneratesText",
+    "LLMServicesAdminProvider",
+    "LLMServicesProvider",
     "ObjectStream",
+    "OverviewsLedger",
     "ReadsLedger",
     "RunsBatches",
     "RunsTools",

@@ -111,6 +111,7 @@ def _answer(record: CallRecord) -> dict[str, Any]:
     return {
         "response_model": _fitting(reply.model, 100) if reply else None,
         "finish_reason": _fitting(reply.finish_reason, 50) if reply else None,
+        "service_tier": _fitting(reply.service_tier, 32) if reply else None,
         "dropped_params": list(reply.dropped_params) or None if reply else None,
         "usage_details": reply.usage_details if reply else None,
         "response_content": None if text is None else storable_text(text),

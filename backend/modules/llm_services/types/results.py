@@ -95,9 +95,13 @@ class LLMRequestDTO(BaseModel):
     cached: bool
     stream: bool
     batch_id: UUID | None
+    service_tier: str | None
     conversation_id: str | None
     feature: str | None
     tenant: str | None
+    trace_id: str | None
+    span_id: str | None
+    payload_state: str
     context_data: _Stored
     additional_params: _Stored
     dropped_params: Annotated[list[str] | None, SkipValidation]

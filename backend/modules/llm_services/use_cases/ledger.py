@@ -35,7 +35,7 @@ class LedgerUseCases(UseCases):
             arguments.whole(1, MAX_PAGE)("limit", limit),
             arguments.whole(0, arguments.MAX_COUNT)("offset", offset),
         )
-        found = [_summary(row) for row in rows]
+        found = [summary(row) for row in rows]
         self._end_read()
         return found
 
@@ -49,5 +49,6 @@ class LedgerUseCases(UseCases):
         return cost
 
 
-def _summary(row: LLMRequest) -> LLMRequestDTO:
+def summary(row: LLMRequest) -> LLMRequestDTO:
+    """A row as lists show it."""
     return LLMRequestDTO.model_validate({name: getattr(row, name) for name in _NARROW})

@@ -1,0 +1,40 @@
+"""All that the module offers, put together of the small Protocols."""
+
+from typing import Protocol
+
+from .audio import GeneratesAudio, TranscribesAudio
+from .batch import RunsBatches
+from .embeddings import GeneratesEmbeddings
+from .images import GeneratesImages
+from .ledger import EstimatesCost, ReadsLedger
+from .overview import OverviewsLedger
+from .search import SearchesWeb
+from .streams import StreamsStructured, StreamsText
+from .text import GeneratesStructured, GeneratesText
+from .tools import RunsTools
+
+
+class LLMServicesProvider(
+    GeneratesText,
+    GeneratesStructured,
+    RunsTools,
+    StreamsText,
+    StreamsStructured,
+    GeneratesImages,
+    GeneratesEmbeddings,
+    GeneratesAudio,
+    TranscribesAudio,
+    SearchesWeb,
+    RunsBatches,
+    ReadsLedger,
+    EstimatesCost,
+    Protocol,
+):
+    """All that the module offers."""
+
+
+class LLMServicesAdminProvider(
+    OverviewsLedger,
+    Protocol,
+):
+    """What operators do with the whole ledger, across users."""

@@ -1,0 +1,103 @@
+"""The recorder's SQL: it writes many rows at once and needs no ORM objects."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    or_,
+    update,
+)
+
+from modules.llm_services.models import LLMRequest
+from modules.llm_services.types import RequestStatus
+
+TABLE: Table = LLMRequest.metadata.tables[LLMRequest.__tablename__]
+
+SETTLED_COLUMNS = (
+    "status",
+    "completed_at",
+    "response_model",
+    "prompt_tokens",
+    "completion_tokens",
+    "tokens_used",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "usage_source",
+    "cost_estimate",
+    "cost_source",
+    "price_ref",
+    "execution_time_ms",
+    "time_to_first_token_ms",
+    "finish_reason",
+    "error_type",
+    "error_message",
+    "http_status",
+    "retry_attempt",
+    "maybe_paid",
+    "provider_request_id",
+    "service_tier",
+    "output_preview",
+    "dropped_params",
+    "usage_details",
+    "cost_details",
+    "attempts",
+    "response_content",
+    "response_raw",
+)
+"""What is written when a call ends; everything else is written when it begins."""
+
+
+def _settle_statement() -> Update:
+    values: dict[str, Any] = {name: bindparam(name) for name in SETTLED_COLUMNS}
+    this_row = TABLE.c.id == bindparam("row_id")
+    return update(TABLE).where(this_row, or_(*open_row())).values(values)
+
+
+def open_row() -> tuple[ColumnElement[bool], ...]:
+    """Only an open row is settled; a late answer may still replace what a crash left behind."""
+    return (
+        TABLE.c.status == RequestStatus.PENDING,
+        and_(TABLE.c.status == RequestStatus.FAILED, TABLE.c.error_type == "Interrupted"),
+    )
+
+
+_SETTLE = _settle_statement()
+
+
+@lru_cache
+def _insert(dialect: str) -> Insert:
+    """Each database spells "unless it is there already" through a module of its own."""
+    module = import_module(f"sqlalchemy.dialects.{dialect}")
+    statement: Insert = module.insert(TABLE).on_conflict_do_nothing()
+    return statement
+
+
+def insert_pending(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write opening rows. A row that is there already is left as it is."""
+    connection.execute(_insert(connection.dialect.name), rows)
+
+
+def settle(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the outcome of rows, each with ``row_id`` and all of `SETTLED_COLUMNS`."""
+    connection.execute(_SETTLE, rows)
+
+
+_BARE = frozenset(
+    {"row_id", "status", "completed_at", "execution_time_ms", "retry_attempt", "maybe_paid"}
+)
+
+
+def bare_outcome(row: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """The outcome reduced to what any database can hold, with the reason as its message."""
+    kept = {name: value if name in _BARE else None for name, value in row.items()}
+    return {**kept, "error_message": reason}

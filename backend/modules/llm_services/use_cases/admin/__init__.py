@@ -1,0 +1,1 @@
+"""What operators do with the ledger: a file for each kind of question."""
