@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sandbox import strict
+from sandbox import pairing, strict
 from sandbox.answering import answer
 from sandbox.asks import Answer, Ask, Tool, Turn
 from sandbox.chat_stream import stream
@@ -74,6 +74,7 @@ def _turns(body: Json) -> Iterable[Turn]:
     messages = body["messages"]
     if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
         raise ApiError(400, "Invalid type for 'messages'.", param="messages", code="invalid_type")
+    pairing.check_messages(messages)
     for message in messages:
         role = str(message.get("role"))
         text = text_of(message.get("content"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from sandbox import strict
+from sandbox import pairing, strict, thoughts
 from sandbox.answering import answer, count_prompt
 from sandbox.asks import Answer, Ask, SearchAsk, Tool, Turn
 from sandbox.faults import Fault
@@ -25,6 +25,7 @@ def respond(body: Json, fault: Fault) -> Reply:
     check_known(body, "responses")
     check_required(body, "model")
     check_numbers(body)
+    thoughts.check_include(body)
     ask = read_ask(body)
     said = answer(ask, fault)
     whole = response_object(body, said, fault)
@@ -71,10 +72,12 @@ def _turns(body: Json) -> Iterable[Turn]:
         yield Turn(role="system", text=text_of(instructions))
     given = body.get("input")
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given or []
-    for item in items:
-        if not isinstance(item, dict):
-            raise ApiError(400, "Invalid type for 'input'.", param="input", code="invalid_type")
-        yield _turn(item)
+    if not all(isinstance(item, dict) for item in items):
+        raise ApiError(400, "Invalid type for 'input'.", param="input", code="invalid_type")
+    thoughts.check_items(body, items)
+    if not body.get("previous_response_id"):
+        pairing.check_items(items)
+    yield from (_turn(item) for item in items if item.get("type") != "reasoning")
 
 
 def _turn(item: Json) -> Turn:
@@ -168,7 +171,7 @@ def response_object(body: Json, said: Answer, fault: Fault) -> Json:
         "error": dict(_FAILED) if fault.failed else None,
         "incomplete_details": incomplete,
         "model": "sandbox-other-model" if fault.wrong_model else served_as(str(body["model"])),
-        "output": [] if fault.failed else list(_output(body, said, status)),
+        "output": [] if fault.failed else list(_with_reasoning(body, said, status)),
         "usage": None if fault.no_usage else usage_object(said.usage),
         "metadata": {**(body.get("metadata") or {}), "sandbox": "true"},
         **_echoed(body),
@@ -224,9 +227,12 @@ def usage_object(usage: Usage) -> Json:
     }
 
 
+def _with_reasoning(body: Json, said: Answer, status: str) -> Iterable[Json]:
+    items = _output(body, said, status)
+    return thoughts.led_to(body, items) if said.usage.reasoning else items
+
+
 def _output(body: Json, said: Answer, status: str) -> Iterable[Json]:
-    if said.usage.reasoning:
-        yield {"id": new_id("rs"), "type": "reasoning", "summary": [], "status": None}
     yield from _search_items(body, said)
     for call in said.calls:
         yield {
