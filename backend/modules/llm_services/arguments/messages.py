@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modules.llm_services.exceptions import LLMInputError
-from modules.llm_services.types import LLMMessageDTO, MediaPart, MessageRole, ToolCall
+from modules.llm_services.types import (
+    LLMMessageDTO,
+    MediaPart,
+    MessageRole,
+    ReasoningItem,
+    ToolCall,
+)
 
 from .basics import kind, sendable_text, shown
 from .parts import check_media, parts
@@ -45,6 +51,7 @@ def _message(name: str, value: object, media_dir: Path | None) -> LLMMessageDTO:
     if speaker is not None and not (isinstance(speaker, str) and _SPEAKER.fullmatch(speaker)):
         raise LLMInputError(f"{name}.name must be 1 to 64 letters, digits, _ or -")
     _check_tool_fields(name, value)
+    _check_reasoning(name, value)
     return _with_content(name, value, media_dir)
 
 
@@ -70,6 +77,14 @@ def _check_tool_fields(name: str, value: LLMMessageDTO) -> None:
             raise LLMInputError(f"{name}.tool_call_id must be the id of the call that it answers")
     elif answered is not None:
         raise LLMInputError(f'{name}.tool_call_id is for messages of the role "tool"')
+
+
+def _check_reasoning(name: str, value: LLMMessageDTO) -> None:
+    given = value.reasoning
+    if not isinstance(given, list | tuple) or not all(isinstance(g, ReasoningItem) for g in given):
+        raise LLMInputError(f"{name}.reasoning must be a list of ReasoningItem")
+    if given and value.role != MessageRole.ASSISTANT:
+        raise LLMInputError(f"{name}.reasoning: only the assistant's reasoning can be sent back")
 
 
 def _check_contents(checked: tuple[LLMMessageDTO, ...]) -> None:

@@ -30,7 +30,9 @@ class RunsTools(Protocol):
         Tools asked for together run side by side, functions that are not coroutines in worker
         threads. The model is told of unknown tools, of arguments that do not fit and of errors
         (class and message, no traceback), so that it can do better. Results are text, Pydantic
-        models or anything that is JSON, and are cut at 100,000 characters, which is said.
+        models or anything that is JSON, and are cut at 100,000 characters, which is said. What a
+        reasoning model thought goes back to it with its calls, where the API hands it out (sealed,
+        in OpenAI's Responses API), so that it need not be thought, and paid for, again.
 
         Args:
             messages: the conversation, at least one message.

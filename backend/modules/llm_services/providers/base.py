@@ -36,7 +36,8 @@ class Reply:
     ``model`` is the one that answered. ``usage_details`` and ``raw`` are the provider's own JSON,
     ``raw`` without the text, which is kept once. ``parsed`` is what the use case asked for beyond
     text: an instance of the call's ``output_type``, images, vectors, audio, search results.
-    ``tool_calls`` are what the model asks to have called.
+    ``tool_calls`` are what the model asks to have called, ``reasoning`` what it thought: sealed
+    items, each with its place (see `ReasoningItem`).
     """
 
     text: str
@@ -51,6 +52,7 @@ class Reply:
     dropped_params: Sequence[str] = field(default=())
     parsed: object = None
     tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: tuple[tuple[int, JsonObject], ...] = ()
 
 
 class GeneratesText(Protocol):

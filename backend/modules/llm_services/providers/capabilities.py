@@ -41,6 +41,20 @@ def _reasons(model: str, effort: object) -> bool:
     return _REASONS_UNLESS_TOLD.match(model) is not None
 
 
+_SEALS = re.compile(r"gpt-[5-9]|o[134](-|$)")
+
+
+def _given(call: Call) -> dict[str, Any]:
+    """The call's parameters, and what is asked for besides: a model that reasons and calls tools
+    gets its thoughts back in the next round. Nothing is stored, so they have to come sealed.
+    """
+    given = dict(call.parameters)
+    reasons = _SEALS.match(call.model) and _reasons(call.model, given.get("reasoning_effort"))
+    if call.tools and reasons:
+        given["include"] = ["reasoning.encrypted_content"]
+    return given
+
+
 _REFUSAL_CODES = frozenset({"unsupported_parameter", "unsupported_value"})
 _DROPPABLE: Mapping[str, str] = {
     "temperature": "temperature",
@@ -51,6 +65,7 @@ _DROPPABLE: Mapping[str, str] = {
     "verbosity": "verbosity",
     "text.verbosity": "verbosity",
     "prompt_cache_key": "prompt_cache_key",
+    "include": "include",
 }
 """Wire names of parameters whose absence does not change what was asked for."""
 
@@ -63,7 +78,7 @@ class Refusals:
 
     def accepted(self, call: Call) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The parameters that the model takes, and the names of those that it does not."""
-        given = dict(call.parameters)
+        given = _given(call)
         refused = refused_parameters(call.model, given) | self._learnt[call.model]
         dropped = tuple(sorted(refused & given.keys()))
         return {name: given[name] for name in given if name not in dropped}, dropped
@@ -71,10 +86,15 @@ class Refusals:
     def learnt(self, error: LLMError, call: Call) -> LLMError:
         """A refused parameter that can be left out is remembered, and the call may go on."""
         name = _DROPPABLE.get(error.param or "")
-        if not isinstance(error, LLMBadRequestError) or error.code not in _REFUSAL_CODES:
+        if not isinstance(error, LLMBadRequestError) or not _is_refusal(error):
             return error
-        if name is None or name not in call.parameters or name in self._learnt[call.model]:
+        if name is None or name not in _given(call) or name in self._learnt[call.model]:
             return error
         self._learnt[call.model].add(name)
         facts = {key: value for key, value in vars(error).items() if key != "message"}
         return LLMUnsupportedParameterError(error.message, **facts)
+
+
+def _is_refusal(error: LLMError) -> bool:
+    """``include`` is refused without a code; it holds one value, so that is what is refused."""
+    return error.code in _REFUSAL_CODES or error.param == "include"

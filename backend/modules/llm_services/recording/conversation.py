@@ -17,6 +17,8 @@ def stored_message(message: LLMMessageDTO) -> dict[str, Any]:
             {"id": call.id, "name": call.name, "arguments": call.arguments}
             for call in message.tool_calls
         ]
+    if message.reasoning:
+        stored["reasoning"] = [one.digest for one in message.reasoning]
     if message.tool_call_id:
         stored["tool_call_id"] = message.tool_call_id
     return stored

@@ -36,6 +36,7 @@ from .options import (
     Verbosity,
 )
 from .parts import AudioPart, ContentPart, DocumentPart, ImagePart, MediaPart, TextPart
+from .reasoning import ReasoningItem
 from .results import LLMRequestDTO, LLMResponseDTO
 from .search import (
     SearchAnswer,
@@ -92,6 +93,7 @@ __all__ = [
     "MessageRole",
     "Picture",
     "ReasoningEffort",
+    "ReasoningItem",
     "Recording",
     "RequestStatus",
     "SearchAnswer",

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, SkipValidation
 
 from .parts import ContentPart, TextPart
+from .reasoning import ReasoningItem
 from .tools import ToolCall
 
 
@@ -14,7 +15,8 @@ class LLMMessageDTO(BaseModel):
 
     ``content`` is text, or a list of parts: images, documents and sound in a user's message. What
     an assistant asked to have called is in ``tool_calls``; a message with ``role="tool"`` is the
-    result of the one with the id ``tool_call_id``.
+    result of the one with the id ``tool_call_id``. What
+    the assistant thought is in ``reasoning``, sealed.
 
     Its fields are checked when it is sent, not when it is made, so that the error can say which
     message of the list was wrong and is always an ``LLMInputError``.
@@ -26,6 +28,7 @@ class LLMMessageDTO(BaseModel):
     content: Annotated[str | Sequence[ContentPart], SkipValidation] = ""
     name: Annotated[str | None, SkipValidation] = None
     tool_calls: Annotated[Sequence[ToolCall], SkipValidation] = ()
+    reasoning: Annotated[Sequence[ReasoningItem], SkipValidation] = ()
     tool_call_id: Annotated[str | None, SkipValidation] = None
 
     @property

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, SkipValidation
 
 from .basic import JsonObject
 from .messages import LLMMessageDTO
+from .reasoning import ReasoningItem
 from .tools import ToolCall
 
 _Stored: TypeAlias = Annotated[JsonObject | None, SkipValidation]
@@ -22,6 +23,7 @@ class LLMResponseDTO(BaseModel):
     Token classes follow the subset rule of `Usage`. ``execution_time_ms`` covers all attempts.
     ``dropped_params`` names parameters that the model refuses and that were therefore not sent.
     ``tool_calls`` are what the model asks to have called; an answer of calls may have no text.
+    ``reasoning`` is what it thought, sealed, when tools were offered: ``as_message`` carries it on.
     """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
@@ -44,10 +46,16 @@ class LLMResponseDTO(BaseModel):
     cached: bool = False
     dropped_params: tuple[str, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: tuple[ReasoningItem, ...] = ()
 
     def as_message(self) -> LLMMessageDTO:
         """The answer as the assistant's message, to go on from."""
-        return LLMMessageDTO(role="assistant", content=self.content, tool_calls=self.tool_calls)
+        return LLMMessageDTO(
+            role="assistant",
+            content=self.content,
+            tool_calls=self.tool_calls,
+            reasoning=self.reasoning,
+        )
 
 
 class LLMRequestDTO(BaseModel):

@@ -8,7 +8,13 @@ from pydantic import BaseModel
 
 from modules.llm_services.calls import CallArguments, build_call
 from modules.llm_services.executor import Outcome
-from modules.llm_services.types import Call, GenerationOptions, LLMMessageDTO, LLMResponseDTO
+from modules.llm_services.types import (
+    Call,
+    GenerationOptions,
+    LLMMessageDTO,
+    LLMResponseDTO,
+    ReasoningItem,
+)
 
 from .base import UseCases
 
@@ -74,4 +80,8 @@ def response_dto(call: Call, outcome: Outcome) -> LLMResponseDTO:
         attempts=outcome.attempts,
         dropped_params=tuple(reply.dropped_params),
         tool_calls=reply.tool_calls,
+        reasoning=tuple(
+            ReasoningItem(provider=call.provider, model=call.model, before=place, item=item)
+            for place, item in reply.reasoning
+        ),
     )

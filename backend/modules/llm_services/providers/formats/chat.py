@@ -98,7 +98,8 @@ def body(request: Request) -> JsonObject:
         "messages": corrected([_message(m) for m in request.call.messages], request.correction),
         **_tools(request.call),
     }
-    wire.update((_NAMES[name], value) for name, value in request.parameters.items())
+    given = request.parameters
+    wire.update((_NAMES[name], value) for name, value in given.items() if name in _NAMES)
     if request.schema is not None:
         schema = request.schema
         wire["response_format"] = {

@@ -1,6 +1,6 @@
 """OpenAI's Responses API (``POST /responses``), read in openai-python's types of November 2026."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from modules.llm_services.exceptions import (
@@ -26,6 +26,7 @@ from modules.llm_services.types import (
 
 from .base import Count, Request, Wire, WireFormat, corrected, read
 from .media import address, filename
+from .reasoning import carried, sealed_items, unsealed
 from .tools import arguments_text, choice, forced, function, is_plain, tool_calls
 
 _NAMES = {
@@ -35,6 +36,7 @@ _NAMES = {
     "service_tier": "service_tier",
     "prompt_cache_key": "prompt_cache_key",
     "metadata": "metadata",
+    "include": "include",
 }
 _MESSAGE_LIMIT = 500
 _ECHOED = ("instructions", "tools", "text", "metadata", "input", "prompt")
@@ -120,10 +122,12 @@ def _tools(call: Call) -> JsonObject:
 
 
 def _input(call: Call) -> list[JsonObject]:
-    return [item for message in call.messages for item in _items(message)]
+    return [item for said in call.messages for item in _items(said, carried(said, call))]
 
 
-def _items(message: LLMMessageDTO) -> Iterator[JsonObject]:
+def _items(
+    message: LLMMessageDTO, thoughts: Mapping[int, Sequence[JsonObject]]
+) -> Iterator[JsonObject]:
     """A message, calls of tools and results of tools are items of their own."""
     if message.role == MessageRole.TOOL:
         yield {
@@ -132,9 +136,11 @@ def _items(message: LLMMessageDTO) -> Iterator[JsonObject]:
             "output": message.text,
         }
         return
+    yield from thoughts.get(0, ())
     if message.text or not message.tool_calls:
         yield {"role": str(message.role), "content": _content(message)}
-    for call in message.tool_calls:
+    for number, call in enumerate(message.tool_calls, 1):
+        yield from thoughts.get(number, ())
         yield {
             "type": "function_call",
             "call_id": call.id,
@@ -199,6 +205,7 @@ def reply(value: JsonObject) -> Reply:
         service_tier=response.service_tier,
         raw=_raw(value),
         tool_calls=calls,
+        reasoning=sealed_items(value["output"]),
     )
 
 
@@ -242,7 +249,7 @@ def _usage(usage: _Usage | None) -> Usage | None:
 def _raw(value: JsonObject) -> JsonObject:
     """The reply without what the row holds already: our own request, and the text."""
     kept = {key: item for key, item in value.items() if key not in _ECHOED}
-    kept["output"] = [_without_text(item) for item in value["output"]]
+    kept["output"] = [_without_text(unsealed(item)) for item in value["output"]]
     return kept
 
 

@@ -1,0 +1,35 @@
+"""What a model thought before it answered, as far as a vendor hands it out."""
+
+import hashlib
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .basic import JsonObject
+
+
+class ReasoningItem(BaseModel):
+    """A piece of a model's reasoning, sealed by its vendor: nobody else can read it.
+
+    It goes back with the answer that it belongs to, so that the model does not think the same
+    again after each tool; it is sent only to the ``provider`` and the ``model`` that it comes from.
+    ``before`` is its place in the answer: 0 for the text, n for the n-th call of a tool. ``item``
+    is what the vendor gave, unchanged; the ledger keeps its ``digest``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: str
+    model: str
+    before: int = 0
+    item: JsonObject = Field(repr=False)
+
+    @property
+    def digest(self) -> JsonObject:
+        """What may be kept of it: size and SHA-256 of the sealed content."""
+        return digest_of(self.item)
+
+
+def digest_of(item: JsonObject) -> JsonObject:
+    """Size and SHA-256 of an item's sealed content."""
+    sealed = str(item.get("encrypted_content") or "").encode("utf-8", "replace")
+    return {"omitted": True, "bytes": len(sealed), "sha256": hashlib.sha256(sealed).hexdigest()}
