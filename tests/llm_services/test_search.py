@@ -164,6 +164,44 @@ async def test_a_refusal_keeps_its_price(llm: LLMServicesProvider) -> None:
     assert (row["error_type"], row["prompt_tokens"] > 0) == ("Refused", True)
 
 
+async def test_a_query_that_fails_costs_only_itself(
+    llm: LLMServicesProvider, vendor: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pages of the others come back; answer, row and log tell of the one that has none."""
+    asked = ["lava", "ash", "tuff"]
+    answers, request_id = await llm.search_answers(
+        asked, model="openai:gpt-6-luna:code=content_policy_violation,times=1"
+    )
+    assert [answer.query for answer in answers] == asked
+    [failed] = [n for n, answer in enumerate(answers) if answer.error]
+    assert (answers[failed].error_type, answers[failed].text) == ("Refused", "")
+    assert answers[failed].results == ()
+    assert all(answer.results for n, answer in enumerate(answers) if n != failed)
+    row = llm.get_request(request_id)
+    assert row is not None
+    assert (row.status, row.error_type, row.http_status) == ("completed", None, 200)
+    assert row.error_message is not None
+    assert row.error_message.startswith(
+        f"1 of 3 parts failed: part {failed + 1}: Refused: HTTP 400"
+    )
+    assert row.response_raw is not None
+    assert row.response_raw["parts"][failed]["error_type"] == "Refused"
+    assert row.cost_details is not None
+    assert row.cost_details["web_search"] == "0.02"
+    assert f"request_id={request_id}: 1 of 3 searches failed: Refused" in caplog.text
+    assert "lava" not in caplog.text
+    assert len(vendor.journal()) == 3
+
+
+async def test_pages_of_the_other_queries_are_kept(llm: LLMServicesProvider) -> None:
+    """`search_web` gives what was found, and fails when every query does."""
+    pages, _ = await llm.search_web(["lava", "ash"], model="openai:gpt-6-luna:refuse,times=1")
+    assert len({page["query"] for page in pages}) == 1
+    with pytest.raises(LLMRefusedError):
+        await llm.search_web(["lava", "ash"], model="openai:gpt-6-luna:refuse")
+    assert [row["status"] for row in rows("status = 'failed'")] == ["failed"]
+
+
 async def test_the_configured_cap_holds(
     llm: LLMServicesProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,14 @@ from typing import Any, TypeAlias, TypeVar
 
 from anyio import CapacityLimiter
 
-from .exceptions import LLMError, LLMTimeoutError, LLMValidationError
+from .exceptions import (
+    LLMAuthenticationError,
+    LLMError,
+    LLMNotFoundError,
+    LLMQuotaExceededError,
+    LLMTimeoutError,
+    LLMValidationError,
+)
 from .pricing import PriceList
 from .providers.base import Attempt, Correction, OpenStream, Reply
 from .recorded_stream import RecordedStream
@@ -30,6 +37,7 @@ from .types import Call, Usage
 T = TypeVar("T")
 Invoke: TypeAlias = Callable[[Call, Attempt], Awaitable[Reply]]
 Once: TypeAlias = Callable[[AttemptRecord, Attempt], Awaitable[T]]
+_CONCERNS_ALL = (LLMAuthenticationError, LLMNotFoundError, LLMQuotaExceededError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +80,41 @@ class Executor:
         limiter = CapacityLimiter(at_once)
         async with self._recorder.recording(call) as record:
 
-            async def answer(invoke: Invoke) -> Reply:
+            async def answer(part: int | None, invoke: Invoke) -> Reply:
                 async with limiter:
-                    return await self._answer(call, invoke, record)
+                    return await self._answer(call, invoke, record, part)
 
-            replies = await _all(answer(invoke) for invoke in parts)
+            replies = await _all(answer(part, invoke) for part, invoke in _numbered(parts))
             record.completed_in_parts(replies)
         return replies
+
+    async def run_apart(
+        self, call: Call, parts: Sequence[Invoke], at_once: int = 4
+    ) -> list[Reply | LLMError]:
+        """The same for parts that are worth something by themselves: what was paid for is kept.
+
+        The error of a part that fails for good stands in its place, and the others go on until the
+        one deadline. What would fail every part keeps those that are waiting from being sent. The
+        call fails when all of its parts do.
+        """
+        limiter = CapacityLimiter(at_once)
+        concerns_all: list[LLMError] = []
+        async with self._recorder.recording(call) as record:
+
+            async def outcome(part: int | None, invoke: Invoke) -> Reply | LLMError:
+                async with limiter:
+                    if concerns_all or record.milliseconds >= call.timeout * 1000:
+                        return concerns_all[0] if concerns_all else _too_late(call)
+                    try:
+                        return await self._answer(call, invoke, record, part)
+                    except LLMError as error:
+                        concerns_all.extend([error] if isinstance(error, _CONCERNS_ALL) else ())
+                        return error
+
+            outcomes = await _all(outcome(part, invoke) for part, invoke in _numbered(parts))
+            _require_an_answer(outcomes, concerns_all)
+            record.completed_in_parts(outcomes)
+        return outcomes
 
     async def unrecorded(self, call: Call, once: Callable[[Call, Attempt], Awaitable[T]]) -> T:
         """An exchange that asks no model anything, such as an upload: the same retries, no row."""
@@ -104,14 +140,16 @@ class Executor:
             finally:
                 await stream.settle()
 
-    async def _answer(self, call: Call, invoke: Invoke, record: CallRecord) -> Reply:
+    async def _answer(
+        self, call: Call, invoke: Invoke, record: CallRecord, part: int | None = None
+    ) -> Reply:
         async def once(attempt: AttemptRecord, request: Attempt) -> Reply:
             reply = await invoke(call, request)
             attempt.answered(reply)
             attempt.price_by(self._prices, call, reply)
             return reply
 
-        return await self._try(call, record, once)
+        return await self._try(call, record, once, part)
 
     async def _first_piece(
         self, call: Call, open_stream: OpenStream, record: CallRecord
@@ -124,13 +162,16 @@ class Executor:
 
         return await self._try(call, record, once)
 
-    async def _try(self, call: Call, record: CallRecord, once: Once[T]) -> T:
+    async def _try(
+        self, call: Call, record: CallRecord, once: Once[T], part: int | None = None
+    ) -> T:
         """The one retry loop: attempts until one succeeds, or nothing more may be tried."""
         budget = RetryBudget(call.max_retries, record.started + call.timeout, resend=call.resend)
         correction = None
         while True:
+            attempt = record.begin_attempt(part)
             try:
-                return await self._attempt(call, record, once, budget.seconds_left, correction)
+                return await self._attempt(call, attempt, once, budget.seconds_left, correction)
             except LLMError as error:
                 wait = budget.wait_after(error)
                 if wait is None:
@@ -141,12 +182,11 @@ class Executor:
     async def _attempt(
         self,
         call: Call,
-        record: CallRecord,
+        attempt: AttemptRecord,
         once: Once[T],
         seconds: float,
         correction: Correction | None,
     ) -> T:
-        attempt = record.begin_attempt()
         request = Attempt(number=attempt.number, seconds_left=seconds, correction=correction)
         try:
             return await _within(seconds, once(attempt, request), call)
@@ -159,7 +199,22 @@ class Executor:
             raise
 
 
-async def _all(answers: Iterable[Coroutine[Any, Any, Reply]]) -> list[Reply]:
+def _numbered(parts: Sequence[Invoke]) -> Iterable[tuple[int | None, Invoke]]:
+    """Parts and their numbers from 1, by which attempts tell them apart; one alone has none."""
+    return enumerate(parts, 1) if len(parts) > 1 else [(None, part) for part in parts]
+
+
+def _require_an_answer(outcomes: Sequence[Reply | LLMError], telling: Sequence[LLMError]) -> None:
+    errors = [one for one in outcomes if isinstance(one, LLMError)]
+    if len(errors) == len(outcomes):
+        raise (telling or errors)[0]
+
+
+def _too_late(call: Call) -> LLMError:
+    return LLMTimeoutError(f"not sent within the deadline of {call.timeout:g} s")
+
+
+async def _all(answers: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """All answers in order; the first error ends the others and comes out as it is."""
     try:
         async with asyncio.TaskGroup() as group:

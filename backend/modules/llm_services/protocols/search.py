@@ -21,8 +21,10 @@ class SearchesWeb(Protocol):
 
         The queries are searched side by side, each by an HTTP request of its own, which is an
         entry in the row's ``attempts``. A search costs money besides its tokens: one that may
-        have been charged is not repeated after a failure unless ``resend`` says so. If one query
-        fails for good the call does.
+        have been charged is not repeated after a failure unless ``resend`` says so. What was found
+        and paid for is not thrown away because another query failed for good: such a query has no
+        pages, a warning is logged, and the row is completed, its ``error_message`` saying which
+        part failed and why (`search_answers` tells it, too). When all fail, the call does.
 
         Args:
             queries: 1 to 100 texts; one that is there twice is searched once.
@@ -54,6 +56,7 @@ class SearchesWeb(Protocol):
         **options: Unpack[SearchOptions],
     ) -> tuple[list[SearchAnswer], UUID]:
         """The same, with what the pages say: an answer for each distinct query, with the places
-        where it cites which page. Arguments and errors as for `search_web`.
+        where it cites which page. One whose search failed has an ``error`` instead. Arguments and
+        errors as for `search_web`.
         """
         ...

@@ -17,7 +17,7 @@ _ANSWERED = "answered"
 
 @dataclass(slots=True, kw_only=True)
 class AttemptRecord:
-    """One HTTP request to a provider and how it ended."""
+    """One HTTP request to a provider and how it ended. ``part`` is which one of a call in parts."""
 
     number: int
     model: str
@@ -30,6 +30,7 @@ class AttemptRecord:
     usage: Usage | None = None
     maybe_paid: bool = False
     price: Price | None = None
+    part: int | None = None
 
     def answered(self, reply: Reply) -> None:
         """The provider answered and the answer is usable."""
@@ -86,6 +87,7 @@ class AttemptRecord:
             "provider_request_id": self.provider_request_id,
             "usage": self.usage.as_dict() if self.usage else None,
             "maybe_paid": self.maybe_paid,
+            **({} if self.part is None else {"part": self.part}),
         }
 
 
@@ -103,14 +105,16 @@ class CallRecord:
     first_token_ms: int | None = None
     partial_text: str | None = None
     usage_is_estimated: bool = False
+    shortfall: str | None = None
 
-    def begin_attempt(self) -> AttemptRecord:
+    def begin_attempt(self, part: int | None = None) -> AttemptRecord:
         """Note that another HTTP request is about to be sent."""
         attempt = AttemptRecord(
             number=len(self.attempts) + 1,
             model=self.call.model,
             started_at=datetime.now(UTC),
             started=time.monotonic(),
+            part=part,
         )
         self.attempts.append(attempt)
         return attempt
@@ -120,11 +124,19 @@ class CallRecord:
         self._settle(RequestStatus.COMPLETED)
         self.reply = reply
 
-    def completed_in_parts(self, replies: Sequence[Reply]) -> None:
-        """The call ended with several answers; the row shows the first and the sum of all."""
-        first = replies[0]
+    def completed_in_parts(self, outcomes: Sequence[Reply | LLMError]) -> None:
+        """The call ended with several answers; the row shows the first and the sum of all, and
+        says which parts have none.
+        """
+        replies = [one for one in outcomes if isinstance(one, Reply)]
         text = "\n\n".join(reply.text for reply in replies if reply.text)
-        self.completed(replace(first, text=text, raw={"parts": [reply.raw for reply in replies]}))
+        raw = {"parts": [_raw(one) for one in outcomes]}
+        self.completed(replace(replies[0], text=text, raw=raw))
+        errors = [(n, one) for n, one in enumerate(outcomes, 1) if isinstance(one, LLMError)]
+        if errors:
+            told = "; ".join(f"part {n}: {_told(error)}" for n, error in errors)
+            said = f"{len(errors)} of {len(outcomes)} parts failed: {told}"
+            self.shortfall = safe_error_text(said)
 
     def failed(self, error: LLMError) -> None:
         """The call ended with an error, which learns whose row it is and what it cost."""
@@ -199,8 +211,18 @@ class CallRecord:
 
     @property
     def error_message(self) -> str | None:
-        """The error's text as it may be stored."""
-        return safe_error_text(str(self.error)) if self.error else None
+        """The error's text as it may be stored; of a call that is not complete, what is missing."""
+        return safe_error_text(str(self.error)) if self.error else self.shortfall
+
+
+def _raw(outcome: Reply | LLMError) -> JsonObject | None:
+    if isinstance(outcome, Reply):
+        return outcome.raw
+    return {"error_type": outcome.error_type, "error_message": safe_error_text(str(outcome))}
+
+
+def _told(error: LLMError) -> str:
+    return f"{error.error_type}: {error.message}"
 
 
 def _milliseconds_since(started: float) -> int:

@@ -129,7 +129,7 @@ def _raw(record: CallRecord) -> dict[str, Any] | None:
 
 def _failure(record: CallRecord) -> dict[str, Any]:
     error = record.error
-    last = record.attempts[-1] if record.attempts else None
+    last = record.reply or (record.attempts[-1] if record.attempts else None)
     return {
         "error_type": error.error_type if error else None,
         "error_message": record.error_message,

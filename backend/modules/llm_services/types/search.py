@@ -90,7 +90,9 @@ class SearchAnswer(BaseModel):
     """What a search for one query brought: the model's report, where it cites what, and the pages.
 
     ``text`` is the report as it came. ``searches`` are those that the vendor charges for;
-    ``finish_reason`` is "length" for a report that was cut off by ``MAX_TOKENS``.
+    ``finish_reason`` is "length" for a report that was cut off by ``MAX_TOKENS``. A search
+    that failed beside others that did not has no text and no results: ``error_type`` is the
+    ledger's word for why, and ``error`` says it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -101,3 +103,5 @@ class SearchAnswer(BaseModel):
     results: tuple[SearchResult, ...] = ()
     searches: int | None = None
     finish_reason: str | None = None
+    error_type: str | None = None
+    error: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,10 +12,11 @@ from uuid import UUID
 from modules.llm_services import arguments
 from modules.llm_services.arguments import search as checks
 from modules.llm_services.calls import special_call
-from modules.llm_services.exceptions import LLMConfigurationError, LLMInputError
+from modules.llm_services.exceptions import LLMConfigurationError, LLMError, LLMInputError
 from modules.llm_services.executor import Invoke
 from modules.llm_services.providers.base import Attempt, Reply, SearchesWeb
 from modules.llm_services.providers.findings import Findings, search_answer
+from modules.llm_services.redaction import safe_error_text
 from modules.llm_services.roles import SEARCH_ROLE, resolve_model
 from modules.llm_services.types import Call, LLMMessageDTO, SearchAnswer, SearchOptions
 
@@ -22,6 +24,8 @@ from .base import UseCases
 
 if TYPE_CHECKING:
     from modules.llm_services.config import LLMConfig
+
+logger = logging.getLogger(__name__)
 
 _NAMED = ("queries", "user_id", "max_results")
 _AGES = {"day": "24 hours", "week": "7 days", "month": "month", "year": "year"}
@@ -58,8 +62,9 @@ class SearchUseCases(UseCases):
         call = self._search_call(asked, user_id, max_results, options)
         self._warn_about_open_transaction()
         searches = await self._searches(call)
-        replies = await self._runtime.executor.run_parts(call, searches)
-        answers = (_answer(q, reply, call) for q, reply in zip(asked, replies, strict=True))
+        outcomes = await self._runtime.executor.run_apart(call, searches)
+        _warn_about_failures(call, outcomes)
+        answers = (_answer(q, outcome, call) for q, outcome in zip(asked, outcomes, strict=True))
         return list(answers), call.id
 
     def _search_call(
@@ -116,7 +121,19 @@ def _search(provider: SearchesWeb, messages: tuple[LLMMessageDTO, ...]) -> Invok
     return search
 
 
-def _answer(query: str, reply: Reply, call: Call) -> SearchAnswer:
+def _warn_about_failures(call: Call, outcomes: Sequence[Reply | LLMError]) -> None:
+    failed = [one.error_type for one in outcomes if isinstance(one, LLMError)]
+    if failed:
+        said = ", ".join(sorted(set(failed)))
+        logger.warning(
+            "request_id=%s: %d of %d searches failed: %s", call.id, len(failed), len(outcomes), said
+        )
+
+
+def _answer(query: str, outcome: Reply | LLMError, call: Call) -> SearchAnswer:
+    if isinstance(outcome, LLMError):
+        said = safe_error_text(str(outcome))
+        return SearchAnswer(query=query, text="", error_type=outcome.error_type, error=said)
     domains = call.parameters.get("allowed_domains", ())
-    findings = cast("Findings", reply.parsed)
-    return search_answer(query, reply, findings, domains, call.parameters["max_results"])
+    findings = cast("Findings", outcome.parsed)
+    return search_answer(query, outcome, findings, domains, call.parameters["max_results"])
