@@ -39,9 +39,10 @@ class ToolSpec:
 
     Functions and Pydantic models are turned into one; make it yourself for a tool whose
     ``parameters`` (a JSON schema of an object) only you know, say one of an MCP server: its
-    arguments are then checked for being a JSON object, no more. ``strict`` asks the provider to
-    hold the model to the schema, which has to be in the strict subset. ``function`` is what
-    ``run_tools`` calls, with the arguments as keywords. ``model`` is what arguments must fit.
+    arguments are then checked for being a JSON object, no more, for nothing that the module needs
+    can check a JSON schema: do so in ``function``, or give a ``model``. ``strict`` asks the
+    provider to hold the model to the schema, which has to be in the strict subset. ``function`` is
+    what ``run_tools`` calls, with the arguments as keywords. ``model`` is what arguments must fit.
     """
 
     name: str
