@@ -10,7 +10,12 @@ from uuid import UUID
 
 import pytest
 
-from modules.llm_services.exceptions import LLMBadRequestError, LLMInputError
+from modules.llm_services.exceptions import (
+    LLMBadRequestError,
+    LLMInputError,
+    LLMUnsupportedParameterError,
+)
+from modules.llm_services.providers.capabilities import Refusals
 from modules.llm_services.providers.formats import CHAT, RESPONSES
 from modules.llm_services.providers.formats.base import Request
 from modules.llm_services.public import (
@@ -195,10 +200,10 @@ async def test_reasoning_goes_back_to_its_own_model_only(
 
 
 @on_sqlite
-async def test_sealed_reasoning_that_is_not_the_vendor_s_is_refused(
-    llm: LLMServicesProvider,
+async def test_reasoning_that_cannot_be_opened_is_left_out(
+    llm: LLMServicesProvider, vendor: RecordingVendor
 ) -> None:
-    """What was tampered with, or moved, is told as the vendor's own words."""
+    """A vendor that cannot open it answers without it; that is told, and of this call only."""
     response, _ = await llm.generate_response(ASKED, model=THINKS, tools=TOOLS)
     answer, *results = told(response)
     [thought] = answer.reasoning
@@ -208,9 +213,12 @@ async def test_sealed_reasoning_that_is_not_the_vendor_s_is_refused(
         thought.model_copy(update={"before": 2}),
     ):
         said = answer.model_copy(update={"reasoning": [changed]})
-        with pytest.raises(LLMBadRequestError, match="could not be verified") as caught:
-            await llm.generate_response([*ASKED, said, *results], model=THINKS)
-        assert caught.value.code == "invalid_encrypted_content"
+        vendor.sent.clear()
+        again, _ = await llm.generate_response([*ASKED, said, *results], model=THINKS)
+        assert (again.dropped_params, again.attempts) == (("reasoning",), 2)
+        assert ["reasoning" in kinds(sent.body) for sent in vendor.sent] == [True, False]
+    good, _ = await llm.generate_response([*ASKED, answer, *results], model=THINKS)
+    assert good.dropped_params == ()
 
 
 @on_sqlite
@@ -235,6 +243,18 @@ async def test_reasoning_is_checked(
         await llm.generate_response([*ASKED, said])
     assert vendor.sent == []
     assert rows() == []
+
+
+def test_calls_under_way_together_are_each_told() -> None:
+    """Two calls learn of one refusal: both go on; one that is refused the same twice does not."""
+    refusals = Refusals()
+    calls = [replace(CALL, id=UUID(int=n), parameters={"seed": 1}) for n in range(1_200)]
+    refused = LLMBadRequestError("no", code="unsupported_parameter", param="seed")
+    for call in calls:
+        assert isinstance(refusals.learnt(refused, call), LLMUnsupportedParameterError)
+    assert refusals.learnt(refused, calls[-1]) is refused
+    assert refusals.accepted(replace(CALL, parameters={"seed": 1})) == ({}, ("seed",))
+    assert isinstance(refusals.learnt(refused, calls[0]), LLMUnsupportedParameterError)
 
 
 # --- the format ---------------------------------------------------------------------------------
@@ -284,9 +304,12 @@ def back(output: list[Json]) -> list[Json]:
         reasoning=[
             ReasoningItem(provider="openai", model=THINKS, before=place, item=item)
             for place, item in reply.reasoning
-        ],
+        ]
+        + [ReasoningItem(provider="openai", model="gpt-6-sol", item=rs("foreign"))],
     )
-    body = RESPONSES.body(Request(call=replace(CALL, messages=(answer,)), parameters={}))
+    body = RESPONSES.body(
+        Request(call=replace(CALL, messages=(answer,)), parameters={"reasoning": True})
+    )
     items: list[Json] = body["input"]
     return items
 

@@ -6,10 +6,11 @@ what it refuses is learnt.
 """
 
 import re
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from modules.llm_services.exceptions import (
     LLMBadRequestError,
@@ -45,13 +46,16 @@ _SEALS = re.compile(r"gpt-[5-9]|o[134](-|$)")
 
 
 def _given(call: Call) -> dict[str, Any]:
-    """The call's parameters, and what is asked for besides: a model that reasons and calls tools
-    gets its thoughts back in the next round. Nothing is stored, so they have to come sealed.
+    """The call's parameters, and what belongs to them: a model that reasons and calls tools gets
+    its ``reasoning`` back in the next round. Nothing is stored, so it has to come sealed.
     """
     given = dict(call.parameters)
     reasons = _SEALS.match(call.model) and _reasons(call.model, given.get("reasoning_effort"))
     if call.tools and reasons:
         given["include"] = ["reasoning.encrypted_content"]
+    sealed = (one for message in call.messages for one in message.reasoning)
+    if any(one.readable_by(call.provider, call.model) for one in sealed):
+        given["reasoning"] = True
     return given
 
 
@@ -68,6 +72,21 @@ _DROPPABLE: Mapping[str, str] = {
     "include": "include",
 }
 """Wire names of parameters whose absence does not change what was asked for."""
+_CALLS_REMEMBERED = 1_000
+
+
+def _refused(error: LLMError) -> str | None:
+    """The parameter that an error is about, if it can be left out.
+
+    ``include`` is refused without a code. Reasoning cannot be opened by another organisation or
+    deployment than its own, as behind a gateway that has several.
+    """
+    if not isinstance(error, LLMBadRequestError):
+        return None
+    if error.code == "invalid_encrypted_content":
+        return "reasoning"
+    known = error.code in _REFUSAL_CODES or error.param == "include"
+    return _DROPPABLE.get(error.param or "") if known else None
 
 
 @dataclass(slots=True)
@@ -75,26 +94,32 @@ class Refusals:
     """What the models of one provider refuse: what is known, and what they have said since."""
 
     _learnt: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _told: OrderedDict[UUID, set[str]] = field(default_factory=OrderedDict)
 
     def accepted(self, call: Call) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The parameters that the model takes, and the names of those that it does not."""
         given = _given(call)
-        refused = refused_parameters(call.model, given) | self._learnt[call.model]
+        learnt = self._learnt[call.model].union(self._told.get(call.id, ()))
+        refused = refused_parameters(call.model, given) | learnt
         dropped = tuple(sorted(refused & given.keys()))
         return {name: given[name] for name in given if name not in dropped}, dropped
 
     def learnt(self, error: LLMError, call: Call) -> LLMError:
-        """A refused parameter that can be left out is remembered, and the call may go on."""
-        name = _DROPPABLE.get(error.param or "")
-        if not isinstance(error, LLMBadRequestError) or not _is_refusal(error):
+        """A refused parameter that can be left out is remembered, and the call may go on.
+
+        Each call is told once: others may have been under way with the same parameter.
+        """
+        name = _refused(error)
+        if name is None or name not in _given(call) or name in self._told.get(call.id, ()):
             return error
-        if name is None or name not in _given(call) or name in self._learnt[call.model]:
-            return error
-        self._learnt[call.model].add(name)
+        self._remember(name, call)
         facts = {key: value for key, value in vars(error).items() if key != "message"}
         return LLMUnsupportedParameterError(error.message, **facts)
 
-
-def _is_refusal(error: LLMError) -> bool:
-    """``include`` is refused without a code; it holds one value, so that is what is refused."""
-    return error.code in _REFUSAL_CODES or error.param == "include"
+    def _remember(self, name: str, call: Call) -> None:
+        """For the model; but reasoning that cannot be opened says nothing of any other."""
+        self._told.setdefault(call.id, set()).add(name)
+        if len(self._told) > _CALLS_REMEMBERED:
+            self._told.popitem(last=False)
+        if name != "reasoning":
+            self._learnt[call.model].add(name)

@@ -23,6 +23,10 @@ class ReasoningItem(BaseModel):
     before: int = 0
     item: JsonObject = Field(repr=False)
 
+    def readable_by(self, provider: str, model: str) -> bool:
+        """Whether it comes from there."""
+        return (self.provider, self.model) == (provider, model)
+
     @property
     def digest(self) -> JsonObject:
         """What may be kept of it: size and SHA-256 of the sealed content."""

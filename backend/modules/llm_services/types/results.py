@@ -21,7 +21,8 @@ class LLMResponseDTO(BaseModel):
     ``model`` is the model that was asked, ``response_model`` the (often dated) one that answered.
     Costs are USD; ``cost_estimate`` is ``None`` when the price is not known, never 0.
     Token classes follow the subset rule of `Usage`. ``execution_time_ms`` covers all attempts.
-    ``dropped_params`` names parameters that the model refuses and that were therefore not sent.
+    ``dropped_params`` names parameters that the model refuses and that were therefore not sent;
+    ``include`` and ``reasoning``: its sealed reasoning was not handed out, or could not go back.
     ``tool_calls`` are what the model asks to have called; an answer of calls may have no text.
     ``reasoning`` is what it thought, sealed, when tools were offered: ``as_message`` carries it on.
     """

@@ -9,8 +9,10 @@ reasoning; openai/codex#17541 for the model.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from modules.llm_services.types import Call, JsonObject, LLMMessageDTO
+from modules.llm_services.types import JsonObject, LLMMessageDTO
 from modules.llm_services.types.reasoning import digest_of
+
+from .base import Request
 
 _TEXT, _CALL, _REASONING = "message", "function_call", "reasoning"
 
@@ -46,11 +48,12 @@ def _as_input(item: JsonObject) -> JsonObject:
     }
 
 
-def carried(message: LLMMessageDTO, call: Call) -> Mapping[int, Sequence[JsonObject]]:
+def carried(message: LLMMessageDTO, request: Request) -> Mapping[int, Sequence[JsonObject]]:
     """What goes back to the model that thought it, by place."""
+    call = request.call
     places: defaultdict[int, list[JsonObject]] = defaultdict(list)
-    for one in message.reasoning:
-        if (one.provider, one.model) == (call.provider, call.model):
+    for one in message.reasoning if "reasoning" in request.parameters else ():
+        if one.readable_by(call.provider, call.model):
             places[one.before].append(one.item)
     return places
 

@@ -101,7 +101,7 @@ def body(request: Request) -> JsonObject:
     given = request.parameters
     wire: JsonObject = {
         "model": request.call.model,
-        "input": corrected(_input(request.call), request.correction),
+        "input": corrected(_input(request), request.correction),
         "store": False,
         **_tools(request.call),
     }
@@ -121,8 +121,9 @@ def _tools(call: Call) -> JsonObject:
     return {**said, **choice(call), **({"tool_choice": named} if name else {})}
 
 
-def _input(call: Call) -> list[JsonObject]:
-    return [item for said in call.messages for item in _items(said, carried(said, call))]
+def _input(request: Request) -> list[JsonObject]:
+    said = request.call.messages
+    return [item for one in said for item in _items(one, carried(one, request))]
 
 
 def _items(
