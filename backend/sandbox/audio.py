@@ -2,7 +2,8 @@
 
 Speech is a soft hum as long as the text: WAV or PCM as asked (24 kHz, 16 bit, one channel). The
 standard library encodes no other format, so `mp3` is one valid MPEG frame of silence, repeated;
-`opus`, `aac` and `flac` begin with their format's signature and are not for hearing.
+`opus`, `aac` and `flac` begin with their format's signature and are not for hearing. With
+`stream_format: "sse"` it comes in events, the last of which has the usage.
 
 A transcription says how long the sound is, and repeats `prompt` if there is one.
 """
@@ -10,10 +11,12 @@ A transcription says how long the sound is, and repeats `prompt` if there is one
 from __future__ import annotations
 
 import array
+import base64
 import io
 import math
 import sys
 import wave
+from collections.abc import Iterator
 
 from sandbox import tokens
 from sandbox.faults import Fault
@@ -24,6 +27,7 @@ from sandbox.wire import ApiError, Json, Reply
 
 RATE = 24_000
 _SECONDS_PER_TOKEN, _LONGEST, _SPEECH_LIMIT = 0.25, 60.0, 4096
+_TOKENS_PER_SECOND, _PIECE = 20, 16_384
 _MEDIA = {"mp3": "audio/mpeg", "opus": "audio/ogg", "aac": "audio/aac", "flac": "audio/flac",
           "wav": "audio/wav", "pcm": "audio/pcm"}  # fmt: skip
 # MPEG-1 layer III, 128 kbit/s, 44.1 kHz, mono: 417 bytes are one frame of 26 ms.
@@ -47,9 +51,31 @@ def speak(body: Json, fault: Fault) -> Reply:
         raise ApiError(400, message, param="input", code="string_above_max_length")
     seconds = min(_LONGEST, max(0.2, tokens.count(text) * _SECONDS_PER_TOKEN))
     data = b"" if fault.empty else _sound(form, seconds)
-    return Reply(
-        content=data, media_type=_MEDIA[form], tokens=Usage(prompt=tokens.count(text), completion=0)
-    )
+    spent = Usage(prompt=tokens.count(text), completion=int(seconds * _TOKENS_PER_SECOND))
+    if body.get("stream_format") == "sse":
+        _check_streams(str(body["model"]))
+        return Reply(events=tuple(_spoken(data, spent, fault)), tokens=spent)
+    return Reply(content=data, media_type=_MEDIA[form], tokens=spent)
+
+
+def _check_streams(model: str) -> None:
+    if model.startswith("tts-1"):
+        message = "Unsupported value: 'sse' is not supported with this model."
+        raise ApiError(400, message, param="stream_format", code="unsupported_value")
+
+
+def _spoken(data: bytes, spent: Usage, fault: Fault) -> Iterator[str]:
+    pieces = (data[n : n + _PIECE] for n in range(0, len(data), _PIECE))
+    encoded = (base64.b64encode(piece).decode() for piece in pieces)
+    deltas = [{"type": "speech.audio.delta", "audio": audio} for audio in encoded]
+    done: Json = {"type": "speech.audio.done"}
+    if not fault.no_usage:
+        done["usage"] = {
+            "input_tokens": spent.prompt,
+            "output_tokens": spent.completion,
+            "total_tokens": spent.prompt + spent.completion,
+        }
+    return broken((event(e) for e in [*deltas, done]), fault, {"error": ERROR})
 
 
 def _sound(form: str, seconds: float) -> bytes:

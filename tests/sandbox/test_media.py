@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 import wave
 import zlib
@@ -132,6 +133,25 @@ async def test_speech_is_sound(client: AsyncOpenAI) -> None:
     mp3 = await client.audio.speech.create(**asked)
     assert mp3.content[:2] == b"\xff\xfb"
     assert mp3.response.headers["content-type"] == "audio/mpeg"
+
+
+async def test_speech_comes_in_events(client: AsyncOpenAI) -> None:
+    """The same sound, in pieces, and what it took; tts-1 has no such stream."""
+    asked: Any = {"voice": "alloy", "input": "Volcanoes are mountains."}
+    whole = await client.audio.speech.create(model="gpt-4o-mini-tts", **asked)
+    streamed = await client.audio.speech.create(
+        model="gpt-4o-mini-tts", stream_format="sse", **asked
+    )
+    lines = [line for line in streamed.content.splitlines() if line]
+    *deltas, done = [json.loads(line.removeprefix(b"data: ")) for line in lines]
+    assert {delta["type"] for delta in deltas} == {"speech.audio.delta"}
+    assert b"".join(base64.b64decode(delta["audio"]) for delta in deltas) == whole.content
+    assert done["type"] == "speech.audio.done"
+    assert done["usage"]["total_tokens"] == (
+        done["usage"]["input_tokens"] + done["usage"]["output_tokens"]
+    )
+    with pytest.raises(openai.BadRequestError, match="'sse' is not supported"):
+        await client.audio.speech.create(model="tts-1", stream_format="sse", **asked)
 
 
 async def test_sound_is_transcribed(client: AsyncOpenAI) -> None:

@@ -31,6 +31,10 @@ class GeneratesAudio(Protocol):
         ``flac`` cannot be joined and take 4,096 characters at most. Raise ``timeout`` for long
         texts: a minute of speech takes some seconds.
 
+        The cost is that of the tokens which gpt-4o-mini-tts reports, or of the characters where a
+        model is sold by these, as tts-1 is; of other models it is unknown unless a price override
+        says ``per_mchar``.
+
         Args:
             text: 1 to 100,000 characters, not blank.
             user_id: for whom; written on the row, never sent.

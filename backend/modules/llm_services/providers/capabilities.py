@@ -43,23 +43,27 @@ def _reasons(model: str, effort: object) -> bool:
 
 
 _SEALS = re.compile(r"gpt-[5-9]|o[134](-|$)")
+_SPEAKS_IN_EVENTS = re.compile(r"gpt-4o-mini-tts\b")
 
 
 def _given(call: Call) -> dict[str, Any]:
     """The call's parameters, and what belongs to them: a model that reasons and calls tools gets
-    its ``reasoning`` back in the next round. Nothing is stored, so it has to come sealed.
+    its ``reasoning`` back in the next round. Nothing is stored, so it has to come sealed. Speech
+    that comes as a stream says what it cost; tts-1 has no such stream.
     """
     given = dict(call.parameters)
     reasons = _SEALS.match(call.model) and _reasons(call.model, given.get("reasoning_effort"))
     if call.tools and reasons:
         given["include"] = ["reasoning.encrypted_content"]
+    if call.operation == "speech" and _SPEAKS_IN_EVENTS.match(call.model):
+        given["stream_format"] = "sse"
     sealed = (one for message in call.messages for one in message.reasoning)
     if any(one.readable_by(call.provider, call.model) for one in sealed):
         given["reasoning"] = True
     return given
 
 
-_REFUSAL_CODES = frozenset({"unsupported_parameter", "unsupported_value"})
+_REFUSAL_CODES = frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter"})
 _DROPPABLE: Mapping[str, str] = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -70,6 +74,7 @@ _DROPPABLE: Mapping[str, str] = {
     "text.verbosity": "verbosity",
     "prompt_cache_key": "prompt_cache_key",
     "include": "include",
+    "stream_format": "stream_format",
 }
 """Wire names of parameters whose absence does not change what was asked for."""
 _CALLS_REMEMBERED = 1_000

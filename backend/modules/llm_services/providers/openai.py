@@ -26,7 +26,6 @@ from modules.llm_services.exceptions import (
     LLMError,
     LLMTimeoutError,
 )
-from modules.llm_services.redaction import without_binaries, without_secrets
 from modules.llm_services.setting_types import ApiFormat, ProviderSettings
 from modules.llm_services.types import Call, GivenImages, JsonObject
 from modules.llm_services.types.audio import Recording
@@ -36,13 +35,14 @@ from .batching import OpenAIBatches
 from .capabilities import Refusals
 from .failures import error_for_status
 from .formats import CHAT, FORMATS, WireFormat
-from .formats.base import BinaryFormat, Request, decode
+from .formats.base import BinaryFormat, Request
 from .formats.embeddings import embeddings
 from .formats.images import EDITS, GENERATIONS, File, form_files
 from .formats.media import has_sound
 from .formats.speech import speech
 from .formats.streamed import stream_format
 from .formats.transcriptions import TRANSCRIPTIONS, form_file
+from .received import add_facts, bounded, is_stream, read_reply, read_whole
 from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
 from .verdict import usable
@@ -50,7 +50,6 @@ from .verdict import usable
 CONNECT_TIMEOUT = 5.0
 _UNUSED = AsyncStream[object]  # the SDK wants one for a stream; the raw response is what we read
 _NO_KEY = "no-key-needed"
-_BODY_LIMIT = 2_000
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
@@ -89,7 +88,7 @@ class OpenAIProvider:
         )
         response = await self._post(wire, wire.body(request), call)
         reply = replace(
-            _reply(wire, response),
+            read_reply(wire, response, response.content),
             http_status=response.status_code,
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,
@@ -114,7 +113,7 @@ class OpenAIProvider:
             output_type=call.output_type,
             tools=call.tools,
         )
-        whole = None if _is_stream(response) else await _whole(wire, response)
+        whole = None if is_stream(response) else await read_whole(wire, response)
         chunks = self._chunks(response)
         return ProviderStream(chunks, streamed.reader(), facts, response.aclose, whole)
 
@@ -158,9 +157,11 @@ class OpenAIProvider:
         """Megabytes are read and hashed in a thread: the loop has other calls to serve."""
         parameters, dropped = self._accepted(call)
         body = wire.body(Request(call=call, parameters=parameters))
-        response = await self._post(wire, body, call, files=parts)
+        limit = wire.limit if isinstance(wire, BinaryFormat) else None
+        response = await self._post(wire, body, call, files=parts, stream=limit is not None)
+        content = response.content if limit is None else await self._content(response, limit)
         return replace(
-            await asyncio.to_thread(_reply, wire, response),
+            await asyncio.to_thread(read_reply, wire, response, content),
             http_status=response.status_code,
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,
@@ -174,6 +175,16 @@ class OpenAIProvider:
         try:
             async for chunk in self._chunks(response):
                 yield chunk
+        finally:
+            await response.aclose()
+
+    async def _content(self, response: httpx2.Response, limit: int) -> bytes:
+        """A body that is read to its end or its limit."""
+        try:
+            return await bounded(self._chunks(response), limit)
+        except LLMError as error:
+            add_facts(error, response)
+            raise
         finally:
             await response.aclose()
 
@@ -230,29 +241,6 @@ class OpenAIProvider:
         reason = type(cause).__name__ if cause else "unknown reason"
         broke = f"the connection to {host} broke" if billed else f"no connection to {host}"
         return LLMConnectionError(f"{broke} ({reason})", maybe_billed=billed)
-
-
-def _reply(wire: WireFormat | BinaryFormat, response: httpx2.Response) -> Reply:
-    try:
-        if isinstance(wire, BinaryFormat):
-            return wire.reply(response.content, response.headers.get("content-type", ""))
-        return wire.reply(decode(response.content))
-    except LLMError as error:
-        error.status_code = response.status_code
-        error.provider_request_id = response.headers.get("x-request-id")
-        error.response_body = without_binaries(
-            error.response_body or without_secrets(response.text)[:_BODY_LIMIT]
-        )
-        raise
-
-
-def _is_stream(response: httpx2.Response) -> bool:
-    return "event-stream" in response.headers.get("content-type", "")
-
-
-async def _whole(wire: WireFormat, response: httpx2.Response) -> Reply:
-    await response.aread()
-    return _reply(wire, response)
 
 
 def _json(text: str) -> object:

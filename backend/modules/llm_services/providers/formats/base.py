@@ -61,11 +61,14 @@ class WireFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinaryFormat:
-    """A request in JSON whose answer is bytes; ``reply`` reads them and their media type."""
+    """A request in JSON whose answer is bytes, at most ``limit`` of them; ``reply`` reads them
+    and their media type.
+    """
 
     path: str
     body: Callable[[Request], JsonObject]
     reply: Callable[[bytes, str], Reply]
+    limit: int
 
 
 def decode(body: bytes) -> JsonObject:

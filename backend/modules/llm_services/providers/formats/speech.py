@@ -1,4 +1,4 @@
-"""OpenAI's speech (``POST /audio/speech``): a text as JSON, and the bytes of a sound back."""
+"""OpenAI's speech (``POST /audio/speech``): a text as JSON, and a sound back: bytes, or events."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +11,7 @@ from modules.llm_services.types.audio import AudioFormat, GeneratedAudio, Sound
 
 from . import wav
 from .base import BinaryFormat, Request
+from .speech_stream import Spoken, is_event_stream, spoken
 from .spoken_text import pieces
 
 MAX_INPUT = 4_096
@@ -18,6 +19,8 @@ MAX_INPUT_OF_GPT = 2_000
 """gpt-4o-mini-tts reads 2,000 tokens, which in some scripts is as many characters, and users
 report that it falls silent after three minutes.
 """
+MAX_BODY = 96 * 2**20
+"""Bytes: ten minutes of WAV take half of that, in base64."""
 JOINABLE: Sequence[AudioFormat] = ("mp3", "aac", "wav", "pcm")
 """Formats whose files can be made one. Opus and FLAC have headers that say where the file ends."""
 
@@ -41,6 +44,7 @@ _SIGNATURES: Mapping[AudioFormat, Callable[[bytes], bool]] = {
 }
 _NO_SOUND = ("application/json", "text/", "application/problem+json", "application/xml")
 _BODY_LIMIT = 2_000
+_SENT = ("instructions", "speed", "stream_format")
 
 
 def spoken_parts(text: str, model: str, audio_format: AudioFormat) -> list[str]:
@@ -59,11 +63,14 @@ def spoken_parts(text: str, model: str, audio_format: AudioFormat) -> list[str]:
 
 
 def speech(text: str, audio_format: AudioFormat) -> BinaryFormat:
-    """The format of one part."""
+    """The format of one part. What comes is read as what its media type says: not every server
+    that is asked for a stream knows streams of speech.
+    """
     return BinaryFormat(
         path="/audio/speech",
         body=partial(_body, text=text),
         reply=partial(_reply, len(text), audio_format),
+        limit=MAX_BODY,
     )
 
 
@@ -78,21 +85,29 @@ def _body(request: Request, text: str) -> JsonObject:
         "voice": {"id": voice} if own else voice,
         "response_format": given["format"],
     }
-    return wire | {name: given[name] for name in ("instructions", "speed") if name in given}
+    return wire | {name: given[name] for name in _SENT if name in given}
 
 
-def _reply(characters: int, audio_format: AudioFormat, data: bytes, content_type: str) -> Reply:
-    """The sound, if it is one. The provider reports no usage: the characters are ours to count."""
-    if content_type.lower().startswith(_NO_SOUND) or not _is_sound(data, audio_format):
-        raise _no_sound(data, content_type, audio_format)
-    sound = Sound(_MEDIA_TYPES[audio_format], data)
+def _reply(characters: int, audio_format: AudioFormat, body: bytes, content_type: str) -> Reply:
+    """The sound, if it is one. Characters are ours to count; tokens only a stream reports."""
+    told = _told(body, content_type)
+    if told is None or not _is_sound(told.data, audio_format):
+        raise _no_sound(told, body, content_type, audio_format)
     return Reply(
         text="",
         model=None,
-        usage=Usage(characters=characters),
-        raw=sound.omitted(),
-        parsed=data,
+        usage=Usage(characters=characters) + (told.usage or Usage()),
+        usage_details=told.details,
+        raw=Sound(_MEDIA_TYPES[audio_format], told.data).omitted(),
+        parsed=told.data,
     )
+
+
+def _told(body: bytes, content_type: str) -> Spoken | None:
+    """What a body holds, by its media type; ``None`` for one that cannot be sound."""
+    if is_event_stream(content_type):
+        return spoken(body)
+    return None if content_type.lower().startswith(_NO_SOUND) else Spoken(body)
 
 
 def joined(parts: Sequence[bytes], audio_format: AudioFormat) -> GeneratedAudio:
@@ -114,12 +129,16 @@ def _is_sound(data: bytes, audio_format: AudioFormat) -> bool:
     return bool(data) and _SIGNATURES[audio_format](data)
 
 
-def _no_sound(data: bytes, content_type: str, audio_format: AudioFormat) -> LLMBadResponseError:
-    readable = content_type.lower().startswith(_NO_SOUND) or _MARKUP.match(data)
+def _no_sound(
+    told: Spoken | None, body: bytes, content_type: str, audio_format: AudioFormat
+) -> LLMBadResponseError:
+    data = told.data if told else body
+    readable = told is None or _MARKUP.match(data)
     shown = data[:_BODY_LIMIT].decode("utf-8", "replace") if readable else ""
     return LLMBadResponseError(
         f"the provider's answer is no {audio_format}: {len(data)} bytes of {content_type[:60]!r}",
         maybe_billed=True,
+        usage=told.usage if told else None,
         response_body=shown or str(Sound(content_type[:60], data).omitted()),
     )
 

@@ -1,6 +1,6 @@
 """Server-sent events from bytes, as the WHATWG standard frames them (§9.2.6, without ``retry``)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 MAX_EVENT_BYTES = 16 * 2**20
@@ -18,33 +18,48 @@ class EventTooLongError(ValueError):
     """A line or an event that never ends would fill the memory."""
 
 
-async def server_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[ServerEvent]:
+class EventReader:
     """The events of a body, as they become complete. Comments and unknown fields are left out.
 
     A last event that the body's end cuts off is not delivered, as the standard wants it.
     """
-    name, data = b"", bytearray()
-    async for line in _lines(chunks):
-        if not line:
-            if data:
-                yield ServerEvent(name.decode("utf-8", "replace"), bytes(data[:-1]))
-            name, data = b"", bytearray()
-            continue
+
+    def __init__(self) -> None:
+        self._rest, self._name, self._data = b"", b"", bytearray()
+
+    def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
+        """The events that end in this piece of the body. Raises `EventTooLongError`."""
+        *whole, self._rest = (self._rest + chunk).split(b"\n")
+        for line in whole:
+            event = self._event(line.removesuffix(b"\r"))
+            if event is not None:
+                yield event
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise EventTooLongError
+
+    def _event(self, line: bytes) -> ServerEvent | None:
+        """The event that an empty line ends, if there was any."""
+        if line:
+            self._field(line)
+            return None
+        name, data = self._name, self._data
+        self._name, self._data = b"", bytearray()
+        return ServerEvent(name.decode("utf-8", "replace"), bytes(data[:-1])) if data else None
+
+    def _field(self, line: bytes) -> None:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
-            data += value + b"\n"
+            self._data += value + b"\n"
         elif field == b"event":
-            name = value
-        if len(data) > MAX_EVENT_BYTES:
+            self._name = value
+        if len(self._data) > MAX_EVENT_BYTES:
             raise EventTooLongError
 
 
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    rest = b""
+async def server_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[ServerEvent]:
+    """The events of a body that comes in pieces."""
+    reader = EventReader()
     async for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line.removesuffix(b"\r")
-        if len(rest) > MAX_EVENT_BYTES:
-            raise EventTooLongError
+        for event in reader.feed(chunk):
+            yield event
