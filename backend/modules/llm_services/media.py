@@ -3,8 +3,6 @@
 Nothing here touches the network, and no file outside the folder is read or written.
 """
 
-import base64
-import binascii
 import logging
 import os
 import re
@@ -15,6 +13,7 @@ from pathlib import Path
 from urllib.request import url2pathname
 from uuid import uuid4
 
+from .bulk import decoded
 from .exceptions import LLMInputError
 from .types import GeneratedImage, Picture
 from .types.images import EXTENSIONS, image_type
@@ -113,8 +112,8 @@ def from_data_url(url: str, name: str = "url") -> GeneratedImage:
     if len(url) - head.end() > MAX_BYTES * 4 // 3 + 4:
         raise LLMInputError(f"{name} is over {MAX_BYTES // 1_000_000} MB")
     try:
-        data = base64.b64decode(url[head.end() :], validate=True)
-    except (binascii.Error, ValueError):
+        data = decoded(url, head.end())
+    except ValueError:
         raise LLMInputError(f"{name} holds something that is not base64") from None
     return checked(name, data)
 

@@ -1,7 +1,5 @@
 """Images, documents and sound in messages: found, measured, and brought into one form."""
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any, get_args
 from urllib.parse import unquote, urlsplit
 
 from modules.llm_services.attachments import media_type_of
+from modules.llm_services.bulk import decoded
 from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.types import (
     AudioPart,
@@ -123,8 +122,8 @@ def _data_url(name: str, part: Any, url: str, _media_dir: Path | None) -> Any:
     if head is None:
         raise LLMInputError(f"{name}.url must be data:<media type>;base64,<data>")
     try:
-        data = base64.b64decode(url[head.end() :], validate=True)
-    except (binascii.Error, ValueError):
+        data = decoded(url, head.end())
+    except ValueError:
         raise LLMInputError(f"{name}.url holds data that is not base64") from None
     said = part.media_type or (head[1] and head[1].lower())
     return _with_bytes(name, part.model_copy(update={"media_type": said, "url": None}), data)

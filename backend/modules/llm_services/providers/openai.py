@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import httpx2
 from openai import (
@@ -20,7 +20,9 @@ from openai import (
     AsyncStream,
     Timeout,
 )
+from pydantic_core import to_json
 
+from modules.llm_services.bulk import LARGE, json_pieces, sent_singly, weight
 from modules.llm_services.exceptions import (
     LLMConnectionError,
     LLMError,
@@ -50,6 +52,8 @@ from .verdict import usable
 CONNECT_TIMEOUT = 5.0
 _UNUSED = AsyncStream[object]  # the SDK wants one for a stream; the raw response is what we read
 _NO_KEY = "no-key-needed"
+Pieces: TypeAlias = Sequence[bytes]
+_NOTHING_ELSE: Mapping[str, Any] = {}
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
@@ -86,7 +90,7 @@ class OpenAIProvider:
             schema=await output_schema(call.output_type) if call.output_type else None,
             correction=attempt.correction,
         )
-        response = await self._post(wire, wire.body(request), call)
+        response = await self._post(wire, await _written(wire, request), call)
         reply = replace(
             read_reply(wire, response, response.content),
             http_status=response.status_code,
@@ -104,7 +108,7 @@ class OpenAIProvider:
         request = Request(
             call=call, parameters=parameters, schema=schema, correction=attempt.correction
         )
-        body = {**wire.body(request), **streamed.asks}
+        body = await _written(wire, request, streamed.asks)
         response = await self._post(wire, body, call, stream=True)
         facts = StreamFacts(
             http_status=response.status_code,
@@ -156,7 +160,8 @@ class OpenAIProvider:
     ) -> Reply:
         """Megabytes are read and hashed in a thread: the loop has other calls to serve."""
         parameters, dropped = self._accepted(call)
-        body = wire.body(Request(call=call, parameters=parameters))
+        request = Request(call=call, parameters=parameters)
+        body = wire.body(request) if parts else await _written(wire, request)
         limit = wire.limit if isinstance(wire, BinaryFormat) else None
         response = await self._post(wire, body, call, files=parts, stream=limit is not None)
         content = response.content if limit is None else await self._content(response, limit)
@@ -169,7 +174,7 @@ class OpenAIProvider:
 
     async def _download(self, wire: WireFormat, call: Call) -> AsyncIterator[bytes]:
         """A body of any length, once its head is there."""
-        return self._body(await self._post(wire, {}, call, stream=True))
+        return self._body(await self._post(wire, (), call, stream=True))
 
     async def _body(self, response: httpx2.Response) -> AsyncIterator[bytes]:
         try:
@@ -196,17 +201,18 @@ class OpenAIProvider:
     async def _post(
         self,
         wire: WireFormat | BinaryFormat,
-        body: JsonObject,
+        body: Pieces | JsonObject,
         call: Call,
         *,
         stream: bool = False,
         files: Sequence[File] | None = None,
     ) -> httpx2.Response:
-        """``files`` make the request a form, of which ``body`` holds the other fields."""
-        form = {"Content-Type": "multipart/form-data"} if files else {}
+        """``files`` make the request a form, of which ``body`` holds the other fields; else it is
+        JSON, ready to be sent.
+        """
         accept = {"Accept": "application/octet-stream"} if isinstance(wire, BinaryFormat) else {}
         looks = isinstance(wire, WireFormat) and wire.looks
-        content = {} if looks else {"body": body, "files": files}
+        content, headers = ({}, {}) if looks else _payload(body, files)
         send: Any = self._client.get if looks else self._client.post
         try:
             response = await send(
@@ -216,7 +222,7 @@ class OpenAIProvider:
                 stream=stream,
                 stream_cls=_UNUSED,
                 options={
-                    "headers": {"X-Client-Request-Id": str(call.id), **form, **accept},
+                    "headers": {"X-Client-Request-Id": str(call.id), **headers, **accept},
                     "follow_redirects": False,
                 },
             )
@@ -241,6 +247,28 @@ class OpenAIProvider:
         reason = type(cause).__name__ if cause else "unknown reason"
         broke = f"the connection to {host} broke" if billed else f"no connection to {host}"
         return LLMConnectionError(f"{broke} ({reason})", maybe_billed=billed)
+
+
+async def _written(
+    wire: WireFormat | BinaryFormat, request: Request, asks: Mapping[str, Any] = _NOTHING_ELSE
+) -> Pieces:
+    """The body as it is sent. Pictures take a while to write: that happens in a thread."""
+    if weight(request.call.messages) < LARGE:
+        return [to_json({**wire.body(request), **asks})]
+    return await asyncio.to_thread(lambda: json_pieces({**wire.body(request), **asks}))
+
+
+def _payload(
+    body: Pieces | JsonObject, files: Sequence[File] | None
+) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """The body as the SDK's client takes it, and the headers that go with it."""
+    if files:
+        return {"body": body, "files": files}, {"Content-Type": "multipart/form-data"}
+    pieces = cast("Pieces", body)
+    if len(pieces) == 1:
+        return {"content": pieces[0]}, {}
+    length = sum(map(len, pieces))
+    return {"content": sent_singly(pieces)}, {"Content-Length": str(length)}
 
 
 def _json(text: str) -> object:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from anyio import CancelScope
 
+from modules.llm_services.bulk import off_loop, weight
 from modules.llm_services.exceptions import LLMError, LLMRecordingError
 from modules.llm_services.types import Call
 
@@ -49,7 +50,8 @@ class Recorder:
             await self._close(record)
 
     async def _open(self, record: CallRecord) -> None:
-        write = self._writer.open(opening_row(record))
+        row = await off_loop(weight(record.call.messages), opening_row, record)
+        write = self._writer.open(row)
         try:
             async with asyncio.timeout(self._patience):
                 refusal = await write.done

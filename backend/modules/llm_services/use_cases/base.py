@@ -3,7 +3,10 @@
 import logging
 import sys
 
+from modules.llm_services.bulk import off_loop, weight
+from modules.llm_services.calls import CallArguments, build_call
 from modules.llm_services.repo import LLMRequestRepo
+from modules.llm_services.types import Call
 from modules.llm_services.wiring import Runtime, runtime_for
 
 logger = logging.getLogger(__name__)
@@ -22,6 +25,12 @@ class UseCases:
         self._repo = repo
         self._runtime = runtime or runtime_for(repo.session)
         self._owns_session = owns_session
+
+    async def _call(self, operation: str, asked: CallArguments) -> Call:
+        """The call that a caller's words mean. Raises `LLMInputError`."""
+        config, providers = self._runtime.config, self._runtime.providers
+        size = weight(asked.messages)
+        return await off_loop(size, build_call, operation, asked, config, providers)
 
     def _end_read(self) -> None:
         if self._owns_session:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from modules.llm_services.calls import CallArguments, build_call
+from modules.llm_services.calls import CallArguments
 from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.executor import Outcome
 from modules.llm_services.providers.structured import partial_reader
@@ -130,8 +130,7 @@ class StreamUseCases(UseCases):
     async def _stream(
         self, operation: str, asked: CallArguments
     ) -> AsyncIterator[tuple[Call, RecordedStream]]:
-        config, providers = self._runtime.config, self._runtime.providers
-        call = replace(build_call(operation, asked, config, providers), stream=True)
+        call = replace(await self._call(operation, asked), stream=True)
         self._warn_about_open_transaction()
         provider = await self._runtime.provider(call.provider)
         async with self._runtime.executor.stream(call, provider.stream_text) as recorded:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from modules.llm_services.calls import CallArguments, build_call
+from modules.llm_services.calls import CallArguments
 from modules.llm_services.executor import Outcome
 from modules.llm_services.types import (
     Call,
@@ -35,7 +35,7 @@ class TextUseCases(UseCases):
     ) -> tuple[LLMResponseDTO, UUID]:
         """Text for a conversation. See `GeneratesText.generate_response`."""
         asked = CallArguments(messages, user_id, model, temperature, max_tokens, options)
-        call = build_call("chat", asked, self._runtime.config, self._runtime.providers)
+        call = await self._call("chat", asked)
         outcome = await self._run(call)
         return response_dto(call, outcome), call.id
 
@@ -53,7 +53,7 @@ class TextUseCases(UseCases):
         asked = CallArguments(
             messages, user_id, model, temperature, max_tokens, options, response_model
         )
-        call = build_call("structured", asked, self._runtime.config, self._runtime.providers)
+        call = await self._call("structured", asked)
         outcome = await self._run(call)
         return cast("T", outcome.reply.parsed), call.id
 

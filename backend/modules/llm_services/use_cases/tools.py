@@ -7,7 +7,7 @@ from typing import Literal, Unpack, cast
 from uuid import UUID
 
 from modules.llm_services import arguments
-from modules.llm_services.calls import CallArguments, build_call
+from modules.llm_services.calls import CallArguments
 from modules.llm_services.exceptions import LLMPricingError
 from modules.llm_services.ids import uuid7
 from modules.llm_services.tooling.loop import Ask, Limits, ToolLoop
@@ -46,7 +46,7 @@ class ToolUseCases(TextUseCases):
         """Rounds of a model and tools. See `RunsTools.run_tools`."""
         given = cast("GenerationOptions", options | {"tools": arguments.tools("tools", tools)})
         asked = CallArguments(messages, user_id, model, temperature, max_tokens, given)
-        call = build_call("tools", asked, self._runtime.config, self._runtime.providers)
+        call = await self._call("tools", asked)
         arguments.check_runnable(call.tools)
         loop = ToolLoop(
             limits=self._limits(call, max_rounds, max_cost, timeout, on_tool_error),

@@ -1,7 +1,6 @@
 """Images, documents and sound on the wire."""
 
-import base64
-
+from modules.llm_services import bulk
 from modules.llm_services.types import AudioPart, Call, DocumentPart, MediaPart
 
 
@@ -18,7 +17,7 @@ def address(part: MediaPart) -> str:
 
 def encoded(part: MediaPart) -> str:
     """The bytes in base64."""
-    return base64.b64encode(part.data or b"").decode("ascii")
+    return bulk.encoded(part.data or b"")
 
 
 def filename(part: DocumentPart) -> str:

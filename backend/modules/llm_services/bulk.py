@@ -1,0 +1,121 @@
+"""Megabytes without holding up the event loop: in a thread, and piece by piece.
+
+A thread alone does not help: base64 and JSON hold the interpreter for as long as one call of
+theirs lasts. What is small is done at once, for a hop to a thread costs more than the work.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from itertools import chain, repeat
+from typing import Any, ParamSpec, TypeVar
+
+from pydantic_core import to_json
+
+from .types import LLMMessageDTO, MediaPart, TextPart
+
+LARGE = 256 * 1024
+"""Bytes or characters from which on work is worth a thread: about a millisecond of it."""
+_MANY = 500  # messages: checked and written one by one, they take some microseconds each
+_BYTES = 768 * 1024  # a multiple of 3, so that pieces of base64 fit together
+_CHARACTERS = 1024 * 1024  # a multiple of 4, for the way back
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def off_loop(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What ``work`` gives: from a worker thread when ``size`` is large, else at once."""
+    if size < LARGE:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
+
+
+def weight(messages: object) -> int:
+    """Roughly the bytes of a conversation, of which nothing needs to have been checked.
+
+    A file weighs as much as a large one: reading it is what takes time.
+    """
+    if not isinstance(messages, list | tuple):
+        return 0
+    if len(messages) > _MANY:
+        return LARGE
+    return sum(_content(m) for m in messages if isinstance(m, LLMMessageDTO))
+
+
+def _content(message: LLMMessageDTO) -> int:
+    content = getattr(message, "content", None)  # model_construct sets only what it is given
+    if isinstance(content, str):
+        return len(content)
+    return sum(map(_part, content)) if isinstance(content, list | tuple) else 0
+
+
+def _part(part: object) -> int:
+    if not isinstance(part, MediaPart | TextPart):
+        return 0
+    held = (getattr(part, name, None) for name in ("text", "data", "url"))
+    return sum(_held(value) for value in held if isinstance(value, str | bytes | bytearray))
+
+
+def _held(value: str | bytes | bytearray) -> int:
+    is_file = isinstance(value, str) and value[:5].lower() == "file:"
+    return LARGE if is_file else len(value)
+
+
+def encoded(data: bytes) -> str:
+    """The bytes in base64."""
+    pieces = (data[n : n + _BYTES] for n in range(0, len(data), _BYTES))
+    return b"".join(map(base64.b64encode, pieces)).decode("ascii")
+
+
+def decoded(text: str, start: int = 0) -> bytes:
+    """The bytes that stand in base64 from ``start`` on. Raises `ValueError` for anything else."""
+    places = range(start, len(text), _CHARACTERS)
+    pieces = [base64.b64decode(text[n : n + _CHARACTERS], validate=True) for n in places]
+    if any(len(piece) < _CHARACTERS // 4 * 3 for piece in pieces[:-1]):
+        raise binascii.Error("padding in the middle")
+    return b"".join(pieces)
+
+
+def json_pieces(value: Mapping[str, Any]) -> list[bytes]:
+    """A large object's JSON as it goes over the wire, in pieces of about `LARGE` bytes."""
+    pieces, small = [], bytearray()
+    for piece in _json(value):
+        small += piece
+        if len(small) >= LARGE:
+            pieces.append(bytes(small))
+            small.clear()
+    return [*pieces, bytes(small)]
+
+
+def _json(value: Any) -> Iterator[bytes]:
+    """JSON bit by bit, none of which takes long: text is escaped character by character."""
+    if isinstance(value, str) and len(value) > _CHARACTERS:
+        yield b'"'
+        for n in range(0, len(value), _CHARACTERS):
+            yield to_json(value[n : n + _CHARACTERS])[1:-1]
+        yield b'"'
+    elif isinstance(value, Mapping) and value:
+        for mark, (key, item) in zip(_marks(b"{"), value.items(), strict=False):
+            yield mark + to_json(key) + b":"
+            yield from _json(item)
+        yield b"}"
+    elif isinstance(value, list | tuple) and value:
+        for mark, item in zip(_marks(b"["), value, strict=False):
+            yield mark
+            yield from _json(item)
+        yield b"]"
+    else:
+        yield to_json(value)
+
+
+def _marks(opening: bytes) -> Iterator[bytes]:
+    """What stands before each item."""
+    return chain((opening,), repeat(b","))
+
+
+async def sent_singly(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """A body of which each piece is encrypted and sent before the next: others have their turn."""
+    for piece in pieces:
+        yield piece
