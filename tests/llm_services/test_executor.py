@@ -35,9 +35,16 @@ async def executor(database_url: str) -> AsyncIterator[Executor]:
 async def test_parts_of_one_call_share_its_row(executor: Executor) -> None:
     """Several requests side by side are one row: attempts, tokens and texts of all of them."""
 
+    details = {"a": {"input_tokens": 10}, "b": None, "c": {"input_tokens": 11}}
+
     def part(name: str) -> Invoke:
         async def invoke(call: Call, attempt: Attempt) -> Reply:
-            return replace(await answer(call, attempt), text=name, raw={"part": name})
+            return replace(
+                await answer(call, attempt),
+                text=name,
+                raw={"part": name},
+                usage_details=details[name],
+            )
 
         return invoke
 
@@ -46,6 +53,16 @@ async def test_parts_of_one_call_share_its_row(executor: Executor) -> None:
     [row] = rows()
     assert (row["status"], row["retry_attempt"], row["prompt_tokens"]) == ("completed", 3, 30)
     assert row["response_content"] == "a\n\nb\n\nc"
+    assert _json(row["usage_details"]) == {"parts": [details[name] for name in "abc"]}
+    await executor.run_parts(a_call(), [part("a")])
+    await executor.run_parts(a_call(), [part("b"), part("b")])
+    said = [_json(row["usage_details"]) for row in rows()[1:]]
+    assert said == [details["a"], None]  # one part stays as it is, and nothing is nothing
+
+
+def _json(stored: object) -> object:
+    """A JSON column as text() reads it: text on SQLite, an object on PostgreSQL."""
+    return json.loads(stored) if isinstance(stored, str) else stored
 
 
 async def test_a_part_that_fails_ends_the_others(executor: Executor) -> None:

@@ -130,8 +130,8 @@ class CallRecord:
         """
         replies = [one for one in outcomes if isinstance(one, Reply)]
         text = "\n\n".join(reply.text for reply in replies if reply.text)
-        raw = {"parts": [_raw(one) for one in outcomes]}
-        self.completed(replace(replies[0], text=text, raw=raw))
+        raw: JsonObject = {"parts": [_raw(one) for one in outcomes]}
+        self.completed(replace(replies[0], text=text, raw=raw, usage_details=_details(outcomes)))
         errors = [(n, one) for n, one in enumerate(outcomes, 1) if isinstance(one, LLMError)]
         if errors:
             told = "; ".join(f"part {n}: {_told(error)}" for n, error in errors)
@@ -223,6 +223,14 @@ def _raw(outcome: Reply | LLMError) -> JsonObject | None:
 
 def _told(error: LLMError) -> str:
     return f"{error.error_type}: {error.message}"
+
+
+def _details(outcomes: Sequence[Reply | LLMError]) -> JsonObject | None:
+    """What the provider says of the usage: of several parts each in its own words."""
+    said = [one.usage_details if isinstance(one, Reply) else None for one in outcomes]
+    if len(said) == 1 or not any(said):
+        return said[0]
+    return {"parts": said}
 
 
 def _milliseconds_since(started: float) -> int:
