@@ -224,7 +224,10 @@ REFUSED_OPTIONS: list[tuple[str, Any]] = [
     *[("presence_penalty", v) for v in (-3, 3, True)],
     *[("stop", v) for v in ("", [], ["a", ""], ["a"] * 5, [1], b"a", {"a"}, 5)],
     *[("seed", v) for v in (1.0, "1", True, 2**63, -(2**63) - 1)],
-    *[("logit_bias", v) for v in ([("a", 1)], "a", {"a": 101}, {"a": math.nan}, {1: "1"})],
+    *[
+        ("logit_bias", v)
+        for v in ([("a", 1)], "a", {"a": 101}, {"1": math.nan}, {1: "1"}, {1: 0.5}, {1: 101.0})
+    ],
     *[("reasoning_effort", v) for v in ("", "High", "extreme", 1, ["high"])],
     *[("verbosity", v) for v in ("none", "LOW", 2)],
     *[("service_tier", v) for v in ("cheap", "", object())],
@@ -252,7 +255,7 @@ ACCEPTED_OPTIONS: list[tuple[str, Any]] = [
     *[("presence_penalty", v) for v in (-2.0, 2.0)],
     *[("stop", v) for v in ("a", ["a"], ["a", "b", "c", "d"])],
     *[("seed", v) for v in (0, -1, 2**63 - 1, -(2**63))],
-    *[("logit_bias", v) for v in ({}, {"50256": -100}, {"1": 100, "2": 0.5})],
+    *[("logit_bias", v) for v in ({}, {"50256": -100}, {"1": 100, "2": 5.0})],
     *[("reasoning_effort", v) for v in get_args(ReasoningEffort)],
     *[("verbosity", v) for v in get_args(Verbosity)],
     *[("service_tier", v) for v in get_args(ServiceTier)],

@@ -36,14 +36,20 @@ def _stop(name: str, value: Any) -> str | list[str]:
     return value if isinstance(value, str) else list(words)
 
 
-def _logit_bias(name: str, value: Any) -> dict[str, float]:
+def _logit_bias(name: str, value: Any) -> dict[str, int]:
     if not isinstance(value, Mapping):
-        raise LLMInputError(f"{name} must map token ids to numbers, not {kind(value)}")
+        raise LLMInputError(f"{name} must map token ids to whole numbers, not {kind(value)}")
     for token in value:
         if not _TOKEN_ID.fullmatch(text_of(token)):
-            raise LLMInputError(f"{name} must map token ids to numbers, not {shown(token)}")
-    bias = number(-100, 100)
-    return {str(token): bias(f"{name}[{token}]", weight) for token, weight in value.items()}
+            raise LLMInputError(f"{name} must map token ids to whole numbers, not {shown(token)}")
+    return {str(token): _bias(f"{name}[{token}]", weight) for token, weight in value.items()}
+
+
+def _bias(name: str, value: Any) -> int:
+    """A whole number, as OpenAI's document wants it; 5.0 is one."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    checked: int = whole(-100, 100)(name, int(value) if is_whole else value)
+    return checked
 
 
 def _metadata(name: str, value: Any) -> dict[str, str]:

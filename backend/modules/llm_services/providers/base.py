@@ -58,6 +58,10 @@ class Reply:
 class GeneratesText(Protocol):
     """Answers messages with text, or with an object when the call has an ``output_type``."""
 
+    def check(self, call: Call) -> None:
+        """Raise `LLMInputError` for what this endpoint is known not to take. Sends nothing."""
+        ...
+
     async def generate_text(self, call: Call, attempt: Attempt) -> Reply:
         """Make exactly one HTTP request. Raises `LLMError` subclasses and nothing else."""
         ...

@@ -51,6 +51,7 @@ class OpenAIBatches:
     exchange: Exchange
     download: Download
     accepted: Accepted
+    check: Callable[[WireFormat, Call], None]
     wire: WireFormat
 
     async def write(self, calls: Sequence[Call], file: IO[bytes]) -> WrittenBatch:
@@ -66,6 +67,7 @@ class OpenAIBatches:
     ) -> WrittenBatch:
         only_chat = any(self.accepted(call)[0].keys() & CHAT.only for call in calls)
         wire, dropped, size = CHAT if only_chat else self.wire, {}, 0
+        self._check_all(wire, calls)
         for call in calls:
             parameters, left_out = self.accepted(call)
             if left_out:
@@ -80,6 +82,13 @@ class OpenAIBatches:
                 )
         file.flush()
         return WrittenBatch(path=wire.path, dropped=dropped)
+
+    def _check_all(self, wire: WireFormat, calls: Sequence[Call]) -> None:
+        for index, call in enumerate(calls):
+            try:
+                self.check(wire, call)
+            except LLMInputError as error:
+                raise LLMInputError(f"requests[{index}]: {error.message}") from None
 
     async def upload(self, call: Call, _attempt: Attempt, file: IO[bytes]) -> str:
         """Send the file, piece by piece from the disk; gives the provider's id of it."""

@@ -44,6 +44,7 @@ from .formats.media import has_sound
 from .formats.speech import speech
 from .formats.streamed import stream_format
 from .formats.transcriptions import TRANSCRIPTIONS, form_file
+from .limits import check_call
 from .received import add_facts, bounded, is_stream, read_reply, read_whole
 from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
@@ -66,7 +67,7 @@ class OpenAIProvider:
         self._refusals = Refusals()
         self._accepted = self._refusals.accepted
         self.batches: HandlesBatches = OpenAIBatches(
-            self._exchange, self._download, self._accepted, self._format
+            self._exchange, self._download, self._accepted, self._check, self._format
         )
         self._key = settings.api_key.get_secret_value() if settings.api_key else _NO_KEY
         self._client = AsyncOpenAI(
@@ -79,6 +80,13 @@ class OpenAIProvider:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+    def check(self, call: Call) -> None:
+        """See `GeneratesText.check`."""
+        self._check(self._format_for(call, self._accepted(call)[0]), call)
+
+    def _check(self, wire: WireFormat, call: Call) -> None:
+        check_call(wire, call, self._client.base_url.host)
 
     async def generate_text(self, call: Call, attempt: Attempt) -> Reply:
         """Text, or an object when the call has an ``output_type``: one HTTP request."""

@@ -21,7 +21,7 @@ class GenerationParameters(TypedDict, total=False):
     presence_penalty: float
     stop: str | Sequence[str]
     seed: int
-    logit_bias: Mapping[str, float]
+    logit_bias: Mapping[str, int]
     reasoning_effort: ReasoningEffort
     verbosity: Verbosity
     service_tier: ServiceTier
@@ -44,7 +44,7 @@ class GenerationOptions(TypedDict, total=False):
     presence_penalty: float
     stop: str | Sequence[str]
     seed: int
-    logit_bias: Mapping[str, float]
+    logit_bias: Mapping[str, int]
     reasoning_effort: ReasoningEffort
     verbosity: Verbosity
     service_tier: ServiceTier
@@ -71,7 +71,7 @@ class ToolRunOptions(TypedDict, total=False):
     presence_penalty: float
     stop: str | Sequence[str]
     seed: int
-    logit_bias: Mapping[str, float]
+    logit_bias: Mapping[str, int]
     reasoning_effort: ReasoningEffort
     verbosity: Verbosity
     service_tier: ServiceTier

@@ -5,6 +5,7 @@ import sys
 
 from modules.llm_services.bulk import off_loop, weight
 from modules.llm_services.calls import CallArguments, build_call
+from modules.llm_services.providers.base import LLMProvider
 from modules.llm_services.repo import LLMRequestRepo
 from modules.llm_services.types import Call
 from modules.llm_services.wiring import Runtime, runtime_for
@@ -31,6 +32,12 @@ class UseCases:
         config, providers = self._runtime.config, self._runtime.providers
         size = weight(asked.messages)
         return await off_loop(size, build_call, operation, asked, config, providers)
+
+    async def _provider_for(self, call: Call) -> LLMProvider:
+        """The adapter that a conversation goes to. Raises `LLMInputError` for one that cannot."""
+        provider = await self._runtime.provider(call.provider)
+        provider.check(call)
+        return provider
 
     def _end_read(self) -> None:
         if self._owns_session:

@@ -81,7 +81,7 @@ class SearchUseCases(UseCases):
         return special_call("search", choice, messages, user_id, said, config, resend=resend)
 
     async def _searches(self, call: Call) -> list[Invoke]:
-        provider = await self._runtime.provider(call.provider)
+        provider = await self._provider_for(call)
         if not isinstance(provider, SearchesWeb):
             raise LLMInputError(
                 f"model {call.model!r}: the provider {call.provider!r} cannot search the web, for "

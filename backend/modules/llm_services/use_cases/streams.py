@@ -132,6 +132,6 @@ class StreamUseCases(UseCases):
     ) -> AsyncIterator[tuple[Call, RecordedStream]]:
         call = replace(await self._call(operation, asked), stream=True)
         self._warn_about_open_transaction()
-        provider = await self._runtime.provider(call.provider)
+        provider = await self._provider_for(call)
         async with self._runtime.executor.stream(call, provider.stream_text) as recorded:
             yield call, recorded

@@ -60,7 +60,7 @@ class TextUseCases(UseCases):
     async def _run(self, call: Call) -> Outcome:
         """Every kind of call: the provider's adapter, then the road."""
         self._warn_about_open_transaction()
-        provider = await self._runtime.provider(call.provider)
+        provider = await self._provider_for(call)
         return await self._runtime.executor.run(call, provider.generate_text)
 
 

@@ -48,14 +48,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireFormat:
-    """One way to talk to a model. ``only`` names parameters that no other format can carry;
-    what only ``looks`` is a GET without a body.
+    """One way to talk to a model. ``only`` names parameters that no other format can carry,
+    ``least_tokens`` is the lowest cap that OpenAI's document allows; what only ``looks`` is a GET
+    without a body.
     """
 
     path: str
     body: Callable[[Request], JsonObject]
     reply: Callable[[JsonObject], Reply]
     only: Set[str] = frozenset()
+    least_tokens: int = 1
     looks: bool = False
 
 

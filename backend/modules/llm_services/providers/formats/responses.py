@@ -261,4 +261,4 @@ def _without_text(item: Any) -> Any:
     return {**item, "content": parts}
 
 
-RESPONSES = WireFormat(path="/responses", body=body, reply=reply)
+RESPONSES = WireFormat(path="/responses", body=body, reply=reply, least_tokens=16)

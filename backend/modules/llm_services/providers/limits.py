@@ -1,0 +1,26 @@
+"""What an endpoint cannot be asked, known before anything is written or sent."""
+
+import re
+
+from modules.llm_services.exceptions import LLMInputError
+from modules.llm_services.types import Call
+
+from .formats import WireFormat
+
+_OPENAI_S_OWN = re.compile(r"(.+\.)?(openai\.com|openai\.azure\.com|services\.ai\.azure\.com)")
+
+
+def check_call(wire: WireFormat, call: Call, host: str) -> None:
+    """Raise `LLMInputError` for what ``host`` is known not to take in this format."""
+    if _OPENAI_S_OWN.fullmatch(host):
+        _check_cap(wire, call)
+
+
+def _check_cap(wire: WireFormat, call: Call) -> None:
+    """Others that speak the format have limits of their own, and say so."""
+    cap = call.parameters.get("max_tokens")
+    if cap is not None and cap < wire.least_tokens:
+        raise LLMInputError(
+            f"max_tokens is {cap}, and {call.provider} takes no less than {wire.least_tokens} "
+            f"through {wire.path}: give at least {wire.least_tokens}, or leave it out"
+        )
