@@ -10,8 +10,10 @@ from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.providers.openai import OpenAIProvider
 from modules.llm_services.public import (
     BatchRequest,
+    DocumentPart,
     LLMMessageDTO,
     LLMServicesProvider,
+    TextPart,
     open_llm_services,
 )
 from modules.llm_services.setting_types import ApiFormat, ProviderSettings
@@ -90,6 +92,40 @@ async def test_a_cap_below_the_floor_costs_nothing(
         with pytest.raises(LLMInputError, match="max_tokens is 5"):
             await capped.search_web(["lava"])
     assert rows() == []
+
+
+LINK = "https://example.org/a.pdf?signature=secret"
+PDF = b"%PDF-1.7\n1 0 obj"
+LINKED = [
+    LLMMessageDTO(role="user", content="Read this."),
+    LLMMessageDTO(role="user", content=(TextPart(text="Well?"), DocumentPart(url=LINK))),
+]
+
+
+@pytest.mark.parametrize("options", [{}, {"seed": 7}], ids=["chat", "chat for one call"])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_chat_completions_gets_no_address_of_a_document(
+    options: Any, database_url: str, vendor: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes bytes only, also where one parameter sends a call there: no row, no request."""
+    if not options:
+        monkeypatch.setenv("LLM_PROVIDERS__OPENAI__API", "chat")
+    said = r"messages\[1\]\.content\[1\]\.url: .* give its bytes as data"
+    async with open_llm_services() as opened:
+        with pytest.raises(LLMInputError, match=said) as caught:
+            await opened.generate_response(LINKED, model="gpt-4o", **options)
+        assert "secret" not in str(caught.value)
+        with pytest.raises(LLMInputError, match=said):
+            async with opened.stream_response(LINKED, model="gpt-4o", **options):
+                pytest.fail("it was opened")
+        request = BatchRequest(key="a", messages=LINKED, parameters=options)
+        with pytest.raises(LLMInputError, match=rf"requests\[0\]: {said}"):
+            await opened.submit_batch([request], model="gpt-4o")
+        assert rows() == []
+        assert vendor.journal() == []
+        given = LLMMessageDTO(role="user", content=[DocumentPart(data=PDF)])
+        response, _ = await opened.generate_response([given], model="gpt-4o", **options)
+    assert response.content
 
 
 @pytest.mark.parametrize("bias", [{"1": 0.5}, {"1": 101}, {"1": -100.5}])

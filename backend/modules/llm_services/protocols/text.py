@@ -31,7 +31,7 @@ class GeneratesText(Protocol):
             model: a role (``fast``, ``smart``), ``provider:model`` or a model's name; the
                 configured one by default.
             temperature: 0 to 2; left out for models that refuse it (see ``dropped_params``).
-            max_tokens: cap on visible plus reasoning tokens; OpenAI's Responses API takes 16 or more.
+            max_tokens: cap on visible plus reasoning tokens; of OpenAI's Responses API at least 16.
             options: see `GenerationOptions`.
 
         Returns:

@@ -3,17 +3,31 @@
 import re
 
 from modules.llm_services.exceptions import LLMInputError
-from modules.llm_services.types import Call
+from modules.llm_services.types import Call, DocumentPart
 
-from .formats import WireFormat
+from .formats import CHAT, WireFormat
 
 _OPENAI_S_OWN = re.compile(r"(.+\.)?(openai\.com|openai\.azure\.com|services\.ai\.azure\.com)")
 
 
 def check_call(wire: WireFormat, call: Call, host: str) -> None:
     """Raise `LLMInputError` for what ``host`` is known not to take in this format."""
+    if not wire.fetches_documents:
+        _check_documents(wire, call)
     if _OPENAI_S_OWN.fullmatch(host):
         _check_cap(wire, call)
+
+
+def _check_documents(wire: WireFormat, call: Call) -> None:
+    listed = [(n, m.parts) for n, m in enumerate(call.messages) if not isinstance(m.content, str)]
+    places = [(n, place, part) for n, parts in listed for place, part in enumerate(parts)]
+    for index, place, part in places:
+        if isinstance(part, DocumentPart) and part.url is not None:
+            raise LLMInputError(
+                f"messages[{index}].content[{place}].url: {wire.path} takes no address of a "
+                "document: give its bytes as data. The Responses API does; to stay with it, "
+                f"leave out sound and {', '.join(sorted(CHAT.only))}"
+            )
 
 
 def _check_cap(wire: WireFormat, call: Call) -> None:

@@ -44,7 +44,9 @@ class ImagePart(MediaPart):
 
 
 class DocumentPart(MediaPart):
-    """A PDF, at most 50 MB. Chat Completions takes bytes only, the Responses API also URLs."""
+    """A PDF, at most 50 MB. Chat Completions takes bytes only, the Responses API also URLs: a URL
+    that would go to the former is refused before anything is written or sent.
+    """
 
     filename: _Text = None
 

@@ -49,8 +49,8 @@ class Request:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireFormat:
     """One way to talk to a model. ``only`` names parameters that no other format can carry,
-    ``least_tokens`` is the lowest cap that OpenAI's document allows; what only ``looks`` is a GET
-    without a body.
+    ``least_tokens`` is the lowest cap that OpenAI's document allows, ``fetches_documents`` whether
+    a document may be an address; what only ``looks`` is a GET without a body.
     """
 
     path: str
@@ -58,6 +58,7 @@ class WireFormat:
     reply: Callable[[JsonObject], Reply]
     only: Set[str] = frozenset()
     least_tokens: int = 1
+    fetches_documents: bool = True
     looks: bool = False
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from modules.llm_services.exceptions import LLMBadRequestError, LLMBadResponseError
+from modules.llm_services.exceptions import LLMBadResponseError
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.types import (
     AudioPart,
     Call,
     ContentPart,
-    DocumentPart,
     ImagePart,
     JsonObject,
     LLMMessageDTO,
@@ -154,15 +153,7 @@ def _part(part: ContentPart) -> JsonObject:
     if isinstance(part, AudioPart):
         form = "wav" if part.media_type == "audio/wav" else "mp3"
         return {"type": "input_audio", "input_audio": {"data": encoded(part), "format": form}}
-    return {"type": "file", "file": {"filename": filename(part), "file_data": _file_data(part)}}
-
-
-def _file_data(part: DocumentPart) -> str:
-    if part.data is None:
-        raise LLMBadRequestError(
-            "Chat Completions takes no URL of a document: give its bytes, or use the Responses API"
-        )
-    return address(part)
+    return {"type": "file", "file": {"filename": filename(part), "file_data": address(part)}}
 
 
 def reply(value: JsonObject) -> Reply:
@@ -227,4 +218,10 @@ def _without_text(choice: Any) -> Any:
     return {**choice, "message": message}
 
 
-CHAT = WireFormat(path="/chat/completions", body=body, reply=reply, only=ONLY_CHAT)
+CHAT = WireFormat(
+    path="/chat/completions",
+    body=body,
+    reply=reply,
+    only=ONLY_CHAT,
+    fetches_documents=False,
+)
