@@ -219,7 +219,7 @@ async def test_tokens_of_a_sound_that_cannot_be_used_are_known() -> None:
 async def test_an_endless_body_is_left(content_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more is read than the longest speech takes."""
     monkeypatch.setattr(speech_format, "MAX_BODY", 1_000)
-    with pytest.raises(LLMBadResponseError, match="beyond 1000 bytes") as caught:
+    with pytest.raises(LLMBadResponseError, match=r"over the limit of 0\.001 MB") as caught:
         await spoken(delta(MP3) * 3, content_type)
     assert (caught.value.status_code, caught.value.maybe_billed) == (200, True)
 

@@ -95,6 +95,7 @@ class RecordedStream:
 
     def _failed(self, error: LLMError) -> None:
         self._error = error
+        error.maybe_billed = error.maybe_billed or error.usage is None  # it had begun to answer
         self._attempt.failed(error)
         if self._attempt.usage is None:
             self._estimate()

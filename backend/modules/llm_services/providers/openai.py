@@ -18,13 +18,13 @@ from openai import (
     APITimeoutError,
     AsyncOpenAI,
     AsyncStream,
+    DefaultAsyncHttpxClient,
     Timeout,
 )
 from pydantic_core import to_json
 
 from modules.llm_services.bulk import LARGE, json_pieces, sent_singly, weight
 from modules.llm_services.exceptions import (
-    LLMConnectionError,
     LLMError,
     LLMTimeoutError,
 )
@@ -44,8 +44,18 @@ from .formats.media import has_sound
 from .formats.speech import speech
 from .formats.streamed import stream_format
 from .formats.transcriptions import TRANSCRIPTIONS, form_file
+from .key_mask import KeyMask
 from .limits import check_call
-from .received import add_facts, bounded, is_stream, read_reply, read_whole
+from .received import is_stream, read_reply
+from .response_guard import (
+    ACCEPTED_ENCODINGS,
+    REPLY_LIMIT,
+    broken,
+    chunks,
+    content,
+    guard,
+    unconnected,
+)
 from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
 from .verdict import usable
@@ -69,12 +79,16 @@ class OpenAIProvider:
         self.batches: HandlesBatches = OpenAIBatches(
             self._exchange, self._download, self._accepted, self._check, self._format
         )
-        self._key = settings.api_key.get_secret_value() if settings.api_key else _NO_KEY
+        key = settings.api_key.get_secret_value() if settings.api_key else _NO_KEY
+        self._mask = KeyMask(key)
+        timeout = Timeout(None, connect=CONNECT_TIMEOUT)
         self._client = AsyncOpenAI(
-            api_key=self._key,
+            api_key=key,
             base_url=settings.base_url,
             max_retries=0,
-            timeout=Timeout(None, connect=CONNECT_TIMEOUT),
+            timeout=timeout,
+            default_headers={"Accept-Encoding": ACCEPTED_ENCODINGS},
+            http_client=DefaultAsyncHttpxClient(timeout=timeout, event_hooks={"response": [guard]}),
         )
 
     async def aclose(self) -> None:
@@ -100,7 +114,7 @@ class OpenAIProvider:
         )
         response = await self._post(wire, await _written(wire, request), call)
         reply = replace(
-            read_reply(wire, response, response.content),
+            read_reply(wire, response, await content(response), self._mask),
             http_status=response.status_code,
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,
@@ -117,28 +131,22 @@ class OpenAIProvider:
             call=call, parameters=parameters, schema=schema, correction=attempt.correction
         )
         body = await _written(wire, request, streamed.asks)
-        response = await self._post(wire, body, call, stream=True)
+        response = await self._post(wire, body, call)
         facts = StreamFacts(
             http_status=response.status_code,
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,
             output_type=call.output_type,
             tools=call.tools,
+            mask=self._mask,
         )
-        whole = None if is_stream(response) else await read_whole(wire, response)
-        chunks = self._chunks(response)
-        return ProviderStream(chunks, streamed.reader(), facts, response.aclose, whole)
+        whole = None if is_stream(response) else await self._whole(wire, response)
+        said = chunks(response, REPLY_LIMIT)
+        return ProviderStream(said, streamed.reader(), facts, response.aclose, whole)
 
-    async def _chunks(self, response: httpx2.Response) -> AsyncIterator[bytes]:
-        """The body as it comes; a connection that breaks is an error of ours."""
-        try:
-            async for chunk in response.aiter_bytes():
-                yield chunk
-        except httpx2.HTTPError as error:
-            host = self._client.base_url.host
-            raise LLMConnectionError(
-                f"the connection to {host} broke ({type(error).__name__})", maybe_billed=True
-            ) from error
+    async def _whole(self, wire: WireFormat, response: httpx2.Response) -> Reply:
+        """The reply of an endpoint that was asked for a stream and answers at once."""
+        return read_reply(wire, response, await content(response), self._mask)
 
     async def generate_image(self, call: Call, _attempt: Attempt) -> Reply:
         """A picture for a prompt: one HTTP request."""
@@ -170,11 +178,11 @@ class OpenAIProvider:
         parameters, dropped = self._accepted(call)
         request = Request(call=call, parameters=parameters)
         body = wire.body(request) if parts else await _written(wire, request)
-        limit = wire.limit if isinstance(wire, BinaryFormat) else None
-        response = await self._post(wire, body, call, files=parts, stream=limit is not None)
-        content = response.content if limit is None else await self._content(response, limit)
+        limit = wire.limit if isinstance(wire, BinaryFormat) else REPLY_LIMIT
+        response = await self._post(wire, body, call, files=parts)
+        read = await content(response, limit)
         return replace(
-            await asyncio.to_thread(read_reply, wire, response, content),
+            await asyncio.to_thread(read_reply, wire, response, read, self._mask),
             http_status=response.status_code,
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,
@@ -182,22 +190,12 @@ class OpenAIProvider:
 
     async def _download(self, wire: WireFormat, call: Call) -> AsyncIterator[bytes]:
         """A body of any length, once its head is there."""
-        return self._body(await self._post(wire, (), call, stream=True))
+        return self._body(await self._post(wire, (), call))
 
     async def _body(self, response: httpx2.Response) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._chunks(response):
+            async for chunk in chunks(response):
                 yield chunk
-        finally:
-            await response.aclose()
-
-    async def _content(self, response: httpx2.Response, limit: int) -> bytes:
-        """A body that is read to its end or its limit."""
-        try:
-            return await bounded(self._chunks(response), limit)
-        except LLMError as error:
-            add_facts(error, response)
-            raise
         finally:
             await response.aclose()
 
@@ -211,23 +209,21 @@ class OpenAIProvider:
         wire: WireFormat | BinaryFormat,
         body: Pieces | JsonObject,
         call: Call,
-        *,
-        stream: bool = False,
         files: Sequence[File] | None = None,
     ) -> httpx2.Response:
-        """``files`` make the request a form, of which ``body`` holds the other fields; else it is
-        JSON, ready to be sent.
+        """A success whose body is still to be read. ``files`` make the request a form, of which
+        ``body`` holds the other fields; else it is JSON, ready to be sent.
         """
         accept = {"Accept": "application/octet-stream"} if isinstance(wire, BinaryFormat) else {}
         looks = isinstance(wire, WireFormat) and wire.looks
-        content, headers = ({}, {}) if looks else _payload(body, files)
+        sent, headers = ({}, {}) if looks else _payload(body, files)
         send: Any = self._client.get if looks else self._client.post
         try:
             response = await send(
                 wire.path,
                 cast_to=httpx2.Response,
-                **content,
-                stream=stream,
+                **sent,
+                stream=True,
                 stream_cls=_UNUSED,
                 options={
                     "headers": {"X-Client-Request-Id": str(call.id), **headers, **accept},
@@ -236,15 +232,16 @@ class OpenAIProvider:
             )
             return cast("httpx2.Response", response)
         except APIStatusError as error:
-            raise self._refusals.learnt(self._from_status(error), call) from _without_key(error)
+            raise self._refusals.learnt(self._from_status(error), call) from self._safe(error)
         except APIConnectionError as error:
-            raise self._unreachable(error) from _without_key(error)
+            raise self._unreachable(error) from self._safe(error)
 
     def _from_status(self, error: APIStatusError) -> LLMError:
-        """Some providers quote the key that they refuse, and not all keys look like keys."""
         response = error.response
-        text = response.text.replace(self._key, "***")
-        return error_for_status(response.status_code, response.headers, _json(text), text)
+        text = self._mask(response.text)
+        said = error_for_status(response.status_code, response.headers, _json(text), text)
+        self._mask.error(said)
+        return said
 
     def _unreachable(self, error: APIConnectionError) -> LLMError:
         cause = error.__cause__
@@ -252,9 +249,18 @@ class OpenAIProvider:
         host = self._client.base_url.host
         if isinstance(error, APITimeoutError) and billed:
             return LLMTimeoutError(f"no answer from {host} in time", maybe_billed=True)
-        reason = type(cause).__name__ if cause else "unknown reason"
-        broke = f"the connection to {host} broke" if billed else f"no connection to {host}"
-        return LLMConnectionError(f"{broke} ({reason})", maybe_billed=billed)
+        if isinstance(cause, httpx2.HTTPError) and billed:
+            return broken(cause)
+        return unconnected(host, cause)
+
+    def _safe(self, error: APIConnectionError | APIStatusError) -> Exception:
+        """The SDK's error holds the request, and that the key, and quotes what the provider said:
+        as the cause of ours it is shown in tracebacks.
+        """
+        error.request.headers.pop("authorization", None)
+        error.body = None
+        self._mask.error(error)
+        return error
 
 
 async def _written(
@@ -284,9 +290,3 @@ def _json(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _without_key(error: APIConnectionError | APIStatusError) -> Exception:
-    """The SDK's error holds the request, and that the key: it stays out of chained errors."""
-    error.request.headers.pop("authorization", None)
-    return error

@@ -1,6 +1,6 @@
-"""What came back over the wire, on its way to a `Reply`: bounded, and an error that says whose."""
+"""What came back over the wire, on its way to a `Reply`, or to an error that says whose it is."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from modules.llm_services.exceptions import LLMBadResponseError, LLMError
@@ -10,6 +10,7 @@ from .base import Reply
 from .formats import WireFormat
 from .formats.base import BinaryFormat, decode
 from .formats.speech_stream import is_event_stream
+from .key_mask import KeyMask
 
 _BODY_LIMIT = 2_000
 _MASKED_FIRST = 5 * _BODY_LIMIT  # so that no half of a key is left where the text is cut
@@ -28,38 +29,24 @@ class Response(Protocol):
         """Names in any case."""
         ...
 
-    async def aread(self) -> bytes:
-        """The whole body."""
-        ...
 
-
-def read_reply(wire: WireFormat | BinaryFormat, response: Response, body: bytes) -> Reply:
-    """The reply in a body that has come whole. An error has status, id and an excerpt."""
+def read_reply(
+    wire: WireFormat | BinaryFormat, response: Response, body: bytes, mask: KeyMask
+) -> Reply:
+    """The reply in a body that has come whole. An error has status, id and an excerpt, and where
+    the body is no answer and reports no usage, one may be paid for all the same.
+    """
     try:
         if isinstance(wire, BinaryFormat):
             return wire.reply(body, response.headers.get("content-type", ""))
         return wire.reply(decode(body))
     except LLMError as error:
-        error.response_body = without_binaries(error.response_body or _excerpt(body))
+        if isinstance(error, LLMBadResponseError) and error.usage is None:
+            error.maybe_billed = True
+        error.response_body = without_binaries(error.response_body or _excerpt(body, mask))
         add_facts(error, response)
+        mask.error(error)
         raise
-
-
-async def read_whole(wire: WireFormat, response: Response) -> Reply:
-    """The reply of an endpoint that was asked for a stream and answers at once."""
-    return read_reply(wire, response, await response.aread())
-
-
-async def bounded(chunks: AsyncIterator[bytes], limit: int) -> bytes:
-    """All of a body. Raises `LLMBadResponseError` for one of more than ``limit`` bytes."""
-    body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > limit:
-            raise LLMBadResponseError(
-                f"the provider's answer is beyond {limit} bytes", maybe_billed=True
-            )
-    return bytes(body)
 
 
 def is_stream(response: Response) -> bool:
@@ -73,5 +60,6 @@ def add_facts(error: LLMError, response: Response) -> None:
     error.provider_request_id = response.headers.get("x-request-id")
 
 
-def _excerpt(body: bytes) -> str:
-    return without_secrets(body[:_MASKED_FIRST].decode("utf-8", "replace"))[:_BODY_LIMIT]
+def _excerpt(body: bytes, mask: KeyMask) -> str:
+    text = body[:_MASKED_FIRST].decode("utf-8", "replace")
+    return without_secrets(mask(text))[:_BODY_LIMIT]

@@ -13,6 +13,7 @@ from modules.llm_services.types.stream import StreamEvent, TextDelta
 from .base import Reply
 from .formats.sse import EventTooLongError, server_events
 from .formats.streams import StreamReader
+from .key_mask import KeyMask
 from .verdict import usable
 
 
@@ -24,6 +25,7 @@ class StreamFacts:
     provider_request_id: str | None
     dropped_params: tuple[str, ...]
     output_type: type[BaseModel] | None
+    mask: KeyMask
     tools: Sequence[ToolSpec] = ()
 
 
@@ -66,6 +68,7 @@ class ProviderStream:
             error.partial_text = error.partial_text or self.text or None
             error.status_code = error.status_code or self._facts.http_status
             error.provider_request_id = self._facts.provider_request_id
+            self._facts.mask.error(error)
             raise
 
     async def _next(self) -> StreamEvent:

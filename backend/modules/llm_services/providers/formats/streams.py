@@ -32,5 +32,6 @@ def event_json(event: ServerEvent) -> JsonObject:
     try:
         return decode(event.data)
     except LLMBadResponseError as error:
-        error.args = (error.message.replace("answer", "stream"),)
+        error.message = error.message.replace("answer", "stream")
+        error.args = (error.message,)
         raise

@@ -1,0 +1,30 @@
+"""The key stays out of what providers say: some quote it, and not all keys look like keys."""
+
+import base64
+import re
+from urllib.parse import quote
+
+_MASK = "***"
+_BEGINNING = 8  # characters; a shorter key is a placeholder, and might be part of any word
+
+
+class KeyMask:
+    """Masks one key: as it is, as URLs and base64 hold it, and whatever begins as a long one."""
+
+    def __init__(self, key: str) -> None:
+        encoded = base64.b64encode(key.encode()).decode().rstrip("=")
+        forms = [re.escape(form) for form in (key, quote(key, safe=""), encoded)]
+        if len(key) >= 2 * _BEGINNING:
+            forms.append(re.escape(key[:_BEGINNING]) + r"[^\s'\"<>]*")
+        self._found = re.compile("|".join(forms)) if len(key) >= _BEGINNING else None
+
+    def __call__(self, text: str) -> str:
+        """The text without the key."""
+        return text if self._found is None else self._found.sub(_MASK, text)
+
+    def error(self, error: Exception) -> None:
+        """Mask it in all that an error says."""
+        for name, said in vars(error).items():
+            if isinstance(said, str):
+                setattr(error, name, self(said))
+        error.args = tuple(self(said) if isinstance(said, str) else said for said in error.args)

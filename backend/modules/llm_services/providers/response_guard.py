@@ -1,0 +1,189 @@
+"""What a reply has to pass before anybody reads it, and how it is read.
+
+`guard` is a hook of the HTTP client. A packed body is unpacked here, a little at a time, because
+the HTTP library unpacks whatever it received at once: some kilobytes can be gigabytes. Whoever
+reads counts what comes out. Bodies of failures are cut short instead, for the SDK reads them
+whole, and as text. The key leaves the request, which errors hold and logs show. And a connection
+on which more came than the reply is not used again.
+"""
+
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from math import inf
+from typing import Any, cast
+
+import httpx2
+
+from modules.llm_services.exceptions import (
+    LLMBadResponseError,
+    LLMConnectionError,
+    LLMProviderError,
+)
+
+REPLY_LIMIT = 64_000_000
+"""Bytes of an answer, unpacked, that are read at most."""
+ACCEPTED_ENCODINGS = "gzip, deflate"
+_PIECE = 2**16
+_FAILURE_LIMIT = 2**18
+_FAILURE = 300
+_PACKED = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+# From httpx2's stream down to h11's parser (httpx2 and httpcore2 2.x), see `_unasked`.
+_DOWN = ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state")
+
+
+async def guard(response: httpx2.Response) -> None:
+    """Put the guard in front of a reply whose head has come."""
+    response.request.headers.pop("authorization", None)
+    packing = response.headers.pop("content-encoding", "identity").strip().lower()
+    failed = response.status_code >= _FAILURE
+    if failed:
+        response.encoding = "utf-8"  # what the head says may be unknown, or not true
+    stream = cast("httpx2.AsyncByteStream", response.stream)
+    response.stream = _Guarded(stream, packing, _FAILURE_LIMIT if failed else None)
+
+
+async def content(response: httpx2.Response, limit: float | None = None) -> bytes:
+    """A whole body. Raises `LLMBadResponseError` for one that is beyond ``limit`` bytes, usually
+    `REPLY_LIMIT`.
+    """
+    try:
+        pieces = chunks(response, REPLY_LIMIT if limit is None else limit)
+        return b"".join([piece async for piece in pieces])
+    finally:
+        await response.aclose()
+
+
+async def chunks(response: httpx2.Response, limit: float = inf) -> AsyncIterator[bytes]:
+    """A body as it comes, up to ``limit`` bytes. Raises `LLMError` when it breaks."""
+    size = 0
+    try:
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > limit:
+                raise _too_long(limit)
+            yield chunk
+    except httpx2.HTTPError as error:
+        raise _known(broken(error), response) from error
+    except LLMBadResponseError as error:
+        _known(error, response)
+        raise
+
+
+def _known(error: LLMProviderError, response: httpx2.Response) -> LLMProviderError:
+    """The error with what the reply's head has told."""
+    error.status_code = response.status_code
+    error.provider_request_id = response.headers.get("x-request-id")
+    return error
+
+
+def broken(error: httpx2.HTTPError) -> LLMConnectionError:
+    """A connection that broke after something was sent."""
+    return LLMConnectionError(
+        f"the connection to {error.request.url.host} broke ({type(error).__name__})",
+        maybe_billed=True,
+    )
+
+
+def unconnected(host: str, cause: BaseException | None) -> LLMConnectionError:
+    """No connection at all; a certificate that is wrong now is wrong the next time."""
+    if _is_about_certificates(cause):
+        return LLMConnectionError(f"the certificate of {host} is not trusted", retryable=False)
+    reason = type(cause).__name__ if cause else "unknown reason"
+    return LLMConnectionError(f"no connection to {host} ({reason})")
+
+
+def _is_about_certificates(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _too_long(limit: float) -> LLMBadResponseError:
+    return LLMBadResponseError(
+        f"the provider's answer is over the limit of {limit / 1_000_000:g} MB",
+        maybe_billed=True,
+        retryable=False,
+    )
+
+
+class _Guarded(httpx2.AsyncByteStream):
+    """A body, unpacked; of a failure (``limit`` in bytes) the beginning, as far as it is sound."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, packing: str, limit: int | None) -> None:
+        self._stream = stream
+        self._packing = packing
+        self._limit = limit
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = self._limit
+        try:
+            async for piece in self._unpacked():
+                if left is None:
+                    yield piece
+                    continue
+                yield piece[:left]
+                left -= len(piece)
+                if left <= 0:
+                    return
+        except (LLMBadResponseError, httpx2.HTTPError):
+            if self._limit is None:
+                raise
+
+    async def _unpacked(self) -> AsyncIterator[bytes]:
+        if self._packing == "identity":
+            async for piece in self._stream:
+                yield piece
+            return
+        unpacker = _unpacker(self._packing)
+        async for packed in self._stream:
+            for piece in _pieces(unpacker, packed, self._packing):
+                yield piece
+        if not unpacker.eof:
+            raise _bad(self._packing)
+
+    async def aclose(self) -> None:
+        """Close the reply, and the connection with it when it cannot be trusted any more."""
+        parser = _parser(self._stream)
+        if _unasked(parser):
+            parser.send_failed()
+        await self._stream.aclose()
+
+
+def _unpacker(packing: str) -> Any:
+    if packing not in _PACKED:
+        raise LLMBadResponseError(
+            f"the provider's answer is packed as {packing[:40]!r}, which was not asked for",
+            maybe_billed=True,
+        )
+    return zlib.decompressobj(_PACKED[packing])
+
+
+def _pieces(unpacker: Any, packed: bytes, packing: str) -> Iterator[bytes]:
+    try:
+        while piece := unpacker.decompress(packed, _PIECE):
+            yield piece
+            packed = unpacker.unconsumed_tail
+    except zlib.error:
+        raise _bad(packing) from None
+
+
+def _bad(packing: str) -> LLMBadResponseError:
+    return LLMBadResponseError(
+        f"the provider's answer is not packed as {packing}, or not whole", maybe_billed=True
+    )
+
+
+def _parser(stream: object) -> Any:
+    """The HTTP parser behind a body; ``None`` where there is none, as in tests and with HTTP/2."""
+    for name in _DOWN:
+        stream = getattr(stream, name, None)
+    return stream
+
+
+def _unasked(parser: Any) -> bool:
+    """Whether bytes came behind the reply. The parser keeps them, and the next request on this
+    connection would get them for its answer: expected is that the HTTP library drops such a
+    connection, which it does only for bytes that are still in the socket (httpcore2 2.x).
+    """
+    return parser is not None and bool(parser.trailing_data[0])
