@@ -26,7 +26,7 @@ from .pricing import PriceList
 from .providers.base import BatchAtVendor, BatchLine, HandlesBatches, Reply
 from .recording import BatchLedger, CallRecord, record_of
 from .repo import BatchRow
-from .types import Call
+from .types import Call, mode_of
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ class _Matching:
     def _answered(self, line: BatchLine) -> _Ended | None:
         row = self._waiting.pop(line.call_id, None) if line.call_id else None
         if row is None:
-            logger.warning("a line of a batch answers no request of it: %.60r", line.custom_id)
+            logger.warning("a line of a batch answers no request of it")
             return None
         try:
             return self._ended(row, self._desk.reply(self._call(row), line, self._at_vendor.path))
@@ -194,6 +194,7 @@ class _Matching:
             timeout=0,
             max_retries=0,
             output_type=self._models[row.answers] if row.answers else None,
+            payload_mode=mode_of(row.payload_state),
         )
 
 

@@ -21,13 +21,14 @@ from .types import (
     GenerationOptions,
     LLMMessageDTO,
     ToolSpec,
+    stricter,
 )
 
 if TYPE_CHECKING:
     from .config import LLMConfig
 
 _ATTRIBUTION = frozenset({"feature", "tenant", "conversation_id", "context"})
-_POLICY = frozenset({"timeout", "max_retries"})
+_POLICY = frozenset({"timeout", "max_retries", "payload_mode"})
 _TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 
 
@@ -66,6 +67,7 @@ def build_call(
         tool_choice=given.get("tool_choice"),
         parallel_tool_calls=given.get("parallel_tool_calls"),
         attribution=_attribution(asked.user_id, given),
+        payload_mode=stricter(config.payload_mode, given.get("payload_mode", "full")),
     )
 
 
@@ -118,6 +120,7 @@ def special_call(
         max_retries=given.get("max_retries", config.max_retries),
         resend=resend,
         attribution=_attribution(user_id, given),
+        payload_mode=stricter(config.payload_mode, given.get("payload_mode", "full")),
     )
 
 

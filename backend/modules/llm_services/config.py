@@ -23,6 +23,7 @@ from .setting_types import (
     ApiKey,
     BaseUrl,
     LogLevel,
+    PayloadSettings,
     Providers,
     ProviderSettings,
     Roles,
@@ -42,7 +43,7 @@ def _setting(
     return Field(default, validation_alias=aliases, description=description, **bounds)
 
 
-class LLMConfig(BaseSettings):
+class LLMConfig(PayloadSettings, BaseSettings):
     """All settings, frozen. Build it with `create_llm_config_from_env`."""
 
     model_config = SettingsConfigDict(

@@ -7,8 +7,18 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+)
 from pydantic_settings import NoDecode
+
+from .types import PayloadMode
 
 ApiFormat = Literal["responses", "chat"]
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
@@ -91,3 +101,41 @@ Roles: TypeAlias = Annotated[
 LogLevel: TypeAlias = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
 ]
+
+
+class PayloadSettings(BaseModel):
+    """What is kept of prompts and answers, and for how long."""
+
+    payload_mode: PayloadMode = Field(
+        "full",
+        validation_alias=AliasChoices("LLM_PAYLOAD_MODE"),
+        description="What the ledger keeps of prompts and answers: `full`, `redacted` or `none`; a "
+        "call may ask for less, never for more.",
+    )
+    payload_max_chars: int = Field(
+        65_536,
+        validation_alias=AliasChoices("LLM_PAYLOAD_MAX_CHARS"),
+        description="Characters that are kept of one text (a message, an answer); the rest is cut.",
+        ge=1_000,
+        le=10_000_000,
+    )
+    redactors: str = Field(
+        "",
+        validation_alias=AliasChoices("LLM_REDACTORS"),
+        description="Redactors of your own, `package.module:function` with commas between them; "
+        "they run after the built-in ones.",
+    )
+    payload_retention_days: int | None = Field(
+        None,
+        validation_alias=AliasChoices("LLM_PAYLOAD_RETENTION_DAYS"),
+        description="Age at which `purge` removes prompts and answers; unset, never.",
+        ge=1,
+        le=36_500,
+    )
+    row_retention_days: int | None = Field(
+        None,
+        validation_alias=AliasChoices("LLM_ROW_RETENTION_DAYS"),
+        description="Age at which `purge` deletes rows; unset, never. Daily sums stay.",
+        ge=1,
+        le=36_500,
+    )

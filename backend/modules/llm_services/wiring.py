@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -23,7 +24,8 @@ from .pricing import PriceList, load_overrides
 from .pricing import warm as warm_prices
 from .providers.base import LLMProvider
 from .providers.factory import create_llm_provider, provider_names
-from .recording import BatchLedger, LedgerWriter, Recorder, ledger_engine
+from .recording import BatchLedger, LedgerWriter, PayloadPolicy, Recorder, ledger_engine
+from .redaction import load_redactors
 from .roles import check_roles
 
 if TYPE_CHECKING:
@@ -44,11 +46,15 @@ class Runtime:
         self.media = MediaStore(config.media_dir, config.media_base_url)
         ledger = ledger_engine(engine, config.write_timeout)
         self._writer = LedgerWriter(ledger)
+        policy = _policy(config, self.providers)
         recorder = Recorder(
-            self._writer, patience=config.write_timeout, log_calls=config.log_requests
+            self._writer,
+            patience=config.write_timeout,
+            policy=policy,
+            log_calls=config.log_requests,
         )
         self.executor = Executor(recorder, self.prices)
-        rows = BatchLedger(ledger, self._writer, patience=config.write_timeout)
+        rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
         self.batches = BatchRoad(self.executor, rows, self.prices)
         self._adapters: WeakKeyDictionary[asyncio.AbstractEventLoop, _Adapters] = (
             WeakKeyDictionary()
@@ -107,6 +113,16 @@ class Runtime:
     async def close_ledger(self) -> None:
         """Write what the ledger still waits for, and stop its thread."""
         await asyncio.to_thread(self._writer.close)
+
+
+def _policy(config: LLMConfig, providers: Iterable[str]) -> PayloadPolicy:
+    keys = [config.provider(name).api_key for name in providers]
+    return PayloadPolicy(
+        mode=config.payload_mode,
+        max_chars=config.payload_max_chars,
+        redactors=load_redactors(config.redactors),
+        keys=tuple({key.get_secret_value() for key in keys if key is not None}),
+    )
 
 
 _engines: WeakSet[Engine] = WeakSet()

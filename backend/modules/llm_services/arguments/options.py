@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modules.llm_services.exceptions import LLMInputError
-from modules.llm_services.types import ReasoningEffort, ServiceTier, Verbosity
+from modules.llm_services.types import PayloadMode, ReasoningEffort, ServiceTier, Verbosity
 
 from .basics import (
     MAX_COUNT,
@@ -99,13 +99,17 @@ OPTIONS: Mapping[str, Check] = {
     "tenant": text(64),
     "conversation_id": text(64),
     "context": _context,
+    "payload_mode": one_of(PayloadMode),
 }
 """The check of each keyword parameter in `GenerationOptions`, in its order."""
 
 
 COMMON_OPTIONS: Mapping[str, Check] = {
     name: OPTIONS[name]
-    for name in ("timeout", "max_retries", "feature", "tenant", "conversation_id", "context")
+    for name in (
+        *("timeout", "max_retries"),
+        *("feature", "tenant", "conversation_id", "context", "payload_mode"),
+    )
 }
 """The keyword parameters that every kind of call takes."""
 

@@ -6,6 +6,7 @@ between, ``writer`` is the one thread per database that commits rows, in groups 
 
 from .batches import BatchLedger, record_of
 from .engine import ledger_engine
+from .payload import PayloadPolicy
 from .record import AttemptRecord, CallRecord
 from .recorder import Recorder
 from .writer import LedgerWriter
@@ -15,6 +16,7 @@ __all__ = [
     "BatchLedger",
     "CallRecord",
     "LedgerWriter",
+    "PayloadPolicy",
     "Recorder",
     "ledger_engine",
     "record_of",

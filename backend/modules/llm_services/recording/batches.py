@@ -15,6 +15,7 @@ from modules.llm_services import repo
 from modules.llm_services.exceptions import LLMError, LLMRecordingError
 from modules.llm_services.types import Call
 
+from .payload import PayloadPolicy
 from .record import CallRecord
 from .rows import opening_row, outcome
 from .writer import LedgerWriter, Write
@@ -26,10 +27,18 @@ _LONGEST_LIFE = 2_000_000.0  # seconds; in milliseconds it still fits its column
 class BatchLedger:
     """Opens and settles rows of batches through the ledger's writer, and finds them again."""
 
-    def __init__(self, engine: Engine, writer: LedgerWriter, *, patience: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        writer: LedgerWriter,
+        *,
+        patience: float,
+        policy: PayloadPolicy | None = None,
+    ) -> None:
         self._engine = engine
         self._writer = writer
         self._patience = patience
+        self._policy = policy or PayloadPolicy()
 
     @asynccontextmanager
     async def submitting(
@@ -58,7 +67,7 @@ class BatchLedger:
         for start in range(0, len(records), _GROUP):
             group = records[start : start + _GROUP]
             rows = [
-                {**opening_row(record), "dropped_params": _listed(dropped, record)}
+                {**opening_row(record, self._policy), "dropped_params": _listed(dropped, record)}
                 for record in group
             ]
             await self._written([self._writer.open(row) for row in rows])
@@ -91,7 +100,7 @@ class BatchLedger:
         """Write outcomes. The writer keeps what the database refuses for now, and tries again."""
         for start in range(0, len(records), _GROUP):
             group = records[start : start + _GROUP]
-            writes = [self._writer.settle(outcome(record)) for record in group]
+            writes = [self._writer.settle(outcome(record, self._policy)) for record in group]
             await asyncio.wait([write.done for write in writes], timeout=self._patience)
 
     async def rows(self, batch_id: UUID) -> list[repo.BatchRow]:

@@ -11,6 +11,7 @@ from modules.llm_services.bulk import off_loop, weight
 from modules.llm_services.exceptions import LLMError, LLMRecordingError
 from modules.llm_services.types import Call
 
+from .payload import PayloadPolicy
 from .record import CallRecord
 from .rows import opening_row, outcome
 from .writer import LedgerWriter
@@ -21,8 +22,16 @@ logger = logging.getLogger(__name__)
 class Recorder:
     """Turns calls into rows. ``patience`` is how many seconds a call waits for the database."""
 
-    def __init__(self, writer: LedgerWriter, *, patience: float, log_calls: bool = False) -> None:
+    def __init__(
+        self,
+        writer: LedgerWriter,
+        *,
+        patience: float,
+        policy: PayloadPolicy | None = None,
+        log_calls: bool = False,
+    ) -> None:
         self._writer = writer
+        self._policy = policy or PayloadPolicy()
         self._patience = patience
         self._log_calls = log_calls
 
@@ -50,7 +59,7 @@ class Recorder:
             await self._close(record)
 
     async def _open(self, record: CallRecord) -> None:
-        row = await off_loop(weight(record.call.messages), opening_row, record)
+        row = await off_loop(weight(record.call.messages), opening_row, record, self._policy)
         write = self._writer.open(row)
         try:
             async with asyncio.timeout(self._patience):
@@ -62,7 +71,7 @@ class Recorder:
             )
             # The row may come to be although nobody waits for it any more: never leave it open.
             record.failed(refusal)
-            self._writer.settle(outcome(record))
+            self._writer.settle(outcome(record, self._policy))
         except asyncio.CancelledError:
             record.cancelled()
             await self._close(record)
@@ -71,7 +80,7 @@ class Recorder:
             raise refusal
 
     async def _close(self, record: CallRecord) -> None:
-        write = self._writer.settle(outcome(record))
+        write = self._writer.settle(outcome(record, self._policy))
         with CancelScope(shield=True):
             await asyncio.wait((write.done,), timeout=self._patience)
         refusal = write.done.result() if write.done.done() else None

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from modules.llm_services.redaction import preview, storable_text
+from modules.llm_services.redaction import storable_text
 from modules.llm_services.types import Call, RequestStatus
 
 from .conversation import stored_message
+from .payload import PayloadPolicy
 from .record import CallRecord
 
 _NO_TEMPERATURE = 1.0  # what vendors use when none is sent; the column is NOT NULL by inheritance
@@ -20,8 +21,12 @@ _TOKEN_COLUMNS = (
 )
 
 
-def opening_row(record: CallRecord) -> dict[str, Any]:
-    """Everything that is known before anything is sent."""
+def opening_row(record: CallRecord, policy: PayloadPolicy) -> dict[str, Any]:
+    """Everything that is known before anything is sent, as it may be stored."""
+    return policy.stored(_opening(record), record.call.payload_mode)
+
+
+def _opening(record: CallRecord) -> dict[str, Any]:
     call = record.call
     attribution = call.attribution
     sent = dict(call.parameters)
@@ -41,7 +46,6 @@ def opening_row(record: CallRecord) -> dict[str, Any]:
         "conversation_id": attribution.conversation_id,
         "feature": attribution.feature,
         "tenant": attribution.tenant,
-        "input_preview": preview(call.messages[-1].text),
         "dropped_params": None,
         "additional_params": _parameters(call, sent),
         "context_data": attribution.context,
@@ -66,8 +70,12 @@ def _tools(call: Call) -> dict[str, Any]:
     return {"tools": [spec.name for spec in call.tools], **given}
 
 
-def outcome(record: CallRecord) -> dict[str, Any]:
-    """How the call ended, with the key of the row that it is written to."""
+def outcome(record: CallRecord, policy: PayloadPolicy) -> dict[str, Any]:
+    """How the call ended, as it may be stored, with the key of the row that it is written to."""
+    return policy.stored(_outcome(record), record.call.payload_mode, record.error)
+
+
+def _outcome(record: CallRecord) -> dict[str, Any]:
     return {
         "row_id": record.call.id,
         "status": record.status,
@@ -115,7 +123,6 @@ def _answer(record: CallRecord) -> dict[str, Any]:
         "dropped_params": list(reply.dropped_params) or None if reply else None,
         "usage_details": reply.usage_details if reply else None,
         "response_content": None if text is None else storable_text(text),
-        "output_preview": preview(text) if text else None,
         "response_raw": _raw(record),
     }
 

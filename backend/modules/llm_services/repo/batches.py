@@ -25,6 +25,7 @@ class BatchRow:
     answers: str | None
     dropped: tuple[str, ...]
     is_open: bool
+    payload_state: str
 
 
 def batch_rows(connection: Connection, batch_id: UUID) -> list[BatchRow]:
@@ -33,7 +34,7 @@ def batch_rows(connection: Connection, batch_id: UUID) -> list[BatchRow]:
     statement = (
         select(
             *(columns.id, columns.operation, columns.provider, columns.model, columns.created_at),
-            *(columns.additional_params, columns.dropped_params),
+            *(columns.additional_params, columns.dropped_params, columns.payload_state),
             or_(*open_row()).label("is_open"),
         )
         .where(columns.batch_id == batch_id)
@@ -54,4 +55,5 @@ def _batch_row(row: Any) -> BatchRow:
         answers=said.get("response_model"),
         dropped=tuple(row.dropped_params or ()),
         is_open=row.is_open,
+        payload_state=row.payload_state,
     )

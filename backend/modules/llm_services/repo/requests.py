@@ -37,7 +37,7 @@ class LLMRequestRepo:
         return self.session.scalars(statement).all()
 
     def recent_answers(self, model: str, count: int, window: int) -> Sequence[LLMRequest]:
-        """Up to ``count`` answered rows of a model with their messages, newest first.
+        """Up to ``count`` answered rows of a model with all their words, newest first.
 
         Only the newest ``window`` rows of the ledger are looked at, so that the cost is bounded
         for a model that is hardly ever used.
@@ -50,6 +50,7 @@ class LLMRequestRepo:
                 LLMRequest.model == model,
                 LLMRequest.operation == "chat",
                 LLMRequest.status == RequestStatus.COMPLETED,
+                LLMRequest.payload_state == "full",
                 LLMRequest.retry_attempt == 1,
                 LLMRequest.prompt_tokens.is_not(None),
             )

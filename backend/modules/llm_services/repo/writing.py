@@ -13,6 +13,9 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    case,
+    func,
+    null,
     or_,
     update,
 )
@@ -53,14 +56,33 @@ SETTLED_COLUMNS = (
     "attempts",
     "response_content",
     "response_raw",
+    "payload_state",
 )
 """What is written when a call ends; everything else is written when it begins."""
 
 
+CONTENT_OF_OUTCOMES = frozenset(
+    {"response_content", "response_raw", "output_preview", "error_message"}
+)
+
+
 def _settle_statement() -> Update:
-    values: dict[str, Any] = {name: bindparam(name) for name in SETTLED_COLUMNS}
+    values: dict[str, Any] = {name: _unless_purged(name) for name in SETTLED_COLUMNS}
     this_row = TABLE.c.id == bindparam("row_id")
     return update(TABLE).where(this_row, or_(*open_row())).values(values)
+
+
+def _unless_purged(name: str) -> ColumnElement[Any]:
+    """What was purged or erased while its call was open stays so: no late answer fills it again.
+
+    A state of "full" says nothing new about what the opening row had left out.
+    """
+    said = bindparam(name, type_=TABLE.c[name].type)
+    purged = TABLE.c.payload_state == "purged"
+    if name == "payload_state":
+        told = func.coalesce(func.nullif(said, "full"), TABLE.c.payload_state)
+        return case((purged, TABLE.c.payload_state), else_=told)
+    return case((purged, null()), else_=said) if name in CONTENT_OF_OUTCOMES else said
 
 
 def open_row() -> tuple[ColumnElement[bool], ...]:
@@ -93,7 +115,10 @@ def settle(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 _BARE = frozenset(
-    {"row_id", "status", "completed_at", "execution_time_ms", "retry_attempt", "maybe_paid"}
+    {
+        *("row_id", "status", "completed_at", "execution_time_ms", "retry_attempt", "maybe_paid"),
+        "payload_state",
+    }
 )
 
 

@@ -36,6 +36,7 @@ from .options import (
     Verbosity,
 )
 from .parts import AudioPart, ContentPart, DocumentPart, ImagePart, MediaPart, TextPart
+from .payload import ErasureReport, PayloadMode, PurgeReport, mode_of, stricter
 from .reasoning import ReasoningItem
 from .results import LLMRequestDTO, LLMResponseDTO
 from .search import (
@@ -73,6 +74,7 @@ __all__ = [
     "ContentPart",
     "DocumentPart",
     "EmbeddingOptions",
+    "ErasureReport",
     "GeneratedAudio",
     "GeneratedImage",
     "GenerationOptions",
@@ -91,7 +93,9 @@ __all__ = [
     "LLMResponseDTO",
     "MediaPart",
     "MessageRole",
+    "PayloadMode",
     "Picture",
+    "PurgeReport",
     "ReasoningEffort",
     "ReasoningItem",
     "Recording",
@@ -119,4 +123,6 @@ __all__ = [
     "TranscriptionOptions",
     "Usage",
     "Verbosity",
+    "mode_of",
+    "stricter",
 ]

@@ -9,6 +9,7 @@ from typing import BinaryIO, Literal, TypeAlias, TypedDict
 from pydantic import BaseModel, ConfigDict
 
 from .basic import JsonObject, JsonValue
+from .payload import PayloadMode
 
 AudioFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 AudioFile: TypeAlias = bytes | Path | BinaryIO
@@ -32,6 +33,7 @@ class SpeechOptions(TypedDict, total=False):
     tenant: str
     conversation_id: str
     context: Mapping[str, JsonValue]
+    payload_mode: PayloadMode
 
 
 class TranscriptionOptions(TypedDict, total=False):
@@ -52,6 +54,7 @@ class TranscriptionOptions(TypedDict, total=False):
     tenant: str
     conversation_id: str
     context: Mapping[str, JsonValue]
+    payload_mode: PayloadMode
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from .basic import JsonValue
 from .messages import LLMMessageDTO
 from .options import GenerationParameters
+from .payload import PayloadMode
 from .results import LLMResponseDTO
 
 BatchState = Literal[
@@ -54,6 +55,7 @@ class BatchOptions(TypedDict, total=False):
     tenant: str
     conversation_id: str
     context: Mapping[str, JsonValue]
+    payload_mode: PayloadMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

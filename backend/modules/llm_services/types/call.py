@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from .basic import JsonValue
 from .batch import BatchPlace
 from .messages import LLMMessageDTO
+from .payload import PayloadMode
 from .tools import ToolSpec
 
 
@@ -50,3 +51,4 @@ class Call:
     resend: bool = True
     batch: BatchPlace | None = None
     attribution: Attribution = field(default_factory=Attribution)
+    payload_mode: PayloadMode = "full"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from .basic import JsonValue
+from .payload import PayloadMode
 
 
 class EmbeddingOptions(TypedDict, total=False):
@@ -20,3 +21,4 @@ class EmbeddingOptions(TypedDict, total=False):
     tenant: str
     conversation_id: str
     context: Mapping[str, JsonValue]
+    payload_mode: PayloadMode

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict
 
 from .basic import JsonObject, JsonValue
+from .payload import PayloadMode
 
 ImageBackground = Literal["auto", "opaque", "transparent"]
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -111,6 +112,7 @@ class ImageOptions(TypedDict, total=False):
     tenant: str
     conversation_id: str
     context: Mapping[str, JsonValue]
+    payload_mode: PayloadMode
 
 
 class ImageEditOptions(ImageOptions, total=False):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
 from .basic import JsonValue
+from .payload import PayloadMode
 from .tools import Tool, ToolChoice
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -37,6 +38,8 @@ class GenerationOptions(TypedDict, total=False):
     and ``parallel_tool_calls`` (whether it may ask for several at once). ``timeout`` (seconds, for
     the whole call with its retries) and ``max_retries`` override the configuration. ``feature``,
     ``tenant``, ``conversation_id`` and ``context`` are written on the row and never sent.
+    ``payload_mode`` (see `PayloadMode`) may make the configured one stricter, never looser; every
+    kind of call takes it.
     """
 
     top_p: float
@@ -59,6 +62,7 @@ class GenerationOptions(TypedDict, total=False):
     tenant: str
     conversation_id: str
     context: Mapping[str, JsonValue]
+    payload_mode: PayloadMode
 
 
 class ToolRunOptions(TypedDict, total=False):
@@ -84,3 +88,4 @@ class ToolRunOptions(TypedDict, total=False):
     tenant: str
     conversation_id: str
     context: Mapping[str, JsonValue]
+    payload_mode: PayloadMode

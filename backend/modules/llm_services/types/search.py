@@ -6,6 +6,7 @@ from typing import Literal, TypedDict
 from pydantic import BaseModel, ConfigDict
 
 from .basic import JsonObject, JsonValue
+from .payload import PayloadMode
 
 SearchRecency = Literal["day", "week", "month", "year"]
 SearchContextSize = Literal["low", "medium", "high"]
@@ -49,6 +50,7 @@ class SearchOptions(TypedDict, total=False):
     tenant: str
     conversation_id: str
     context: Mapping[str, JsonValue]
+    payload_mode: PayloadMode
 
 
 class SearchCitation(BaseModel):

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 MESSAGE_LIMIT = 4_000
 PREVIEW_LIMIT = 200
+_LONGEST_WORD = 100
+_OF_NUMBERS = "0123456789 ()./+-"
 _SECRET = re.compile(
     r"\b(?:sk|pk|rk|key|api)[-_][A-Za-z0-9_\-*]{6,}|\bBearer\s+[^\s'\"]+|\bAIza[0-9A-Za-z_\-]{20,}",
     re.IGNORECASE,
@@ -69,6 +71,17 @@ def without_secrets(text: str) -> str:
 def without_binaries(text: str) -> str:
     """The text with pictures and sound left out that were written into it as base64."""
     return _ENCODED.sub(lambda run: f"[{len(run[0])} characters omitted]", text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """The first ``limit`` characters at most, cut between words where there are any: no redactor
+    finds half an address or half a key.
+    """
+    if len(text) <= limit:
+        return text
+    sure = max(limit - _LONGEST_WORD, 0)
+    words = text[sure:limit].rstrip(_OF_NUMBERS).rsplit(None, 1)
+    return text[:sure] + (words[0] if words else "")
 
 
 def preview(text: str) -> str | None:
