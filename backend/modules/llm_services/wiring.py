@@ -24,7 +24,14 @@ from .pricing import PriceList, load_overrides
 from .pricing import warm as warm_prices
 from .providers.base import LLMProvider
 from .providers.factory import create_llm_provider, provider_names
-from .recording import BatchLedger, LedgerWriter, PayloadPolicy, Recorder, ledger_engine
+from .recording import (
+    BatchLedger,
+    LedgerRetention,
+    LedgerWriter,
+    PayloadPolicy,
+    Recorder,
+    ledger_engine,
+)
 from .redaction import load_redactors
 from .roles import check_roles
 
@@ -55,6 +62,7 @@ class Runtime:
         )
         self.executor = Executor(recorder, self.prices)
         rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
+        self.retention = LedgerRetention(ledger)
         self.batches = BatchRoad(self.executor, rows, self.prices)
         self._adapters: WeakKeyDictionary[asyncio.AbstractEventLoop, _Adapters] = (
             WeakKeyDictionary()

@@ -7,6 +7,7 @@ from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
 from .overview import OverviewsLedger
 from .providers import LLMServicesAdminProvider, LLMServicesProvider
+from .retention import PurgesLedger
 from .search import SearchesWeb
 from .streams import ObjectStream, StreamsStructured, StreamsText, TextStream
 from .text import GeneratesStructured, GeneratesText
@@ -23,6 +24,7 @@ __all__ = [
     "LLMServicesProvider",
     "ObjectStream",
     "OverviewsLedger",
+    "PurgesLedger",
     "ReadsLedger",
     "RunsBatches",
     "RunsTools",

@@ -8,6 +8,7 @@ from .embeddings import GeneratesEmbeddings
 from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
 from .overview import OverviewsLedger
+from .retention import PurgesLedger
 from .search import SearchesWeb
 from .streams import StreamsStructured, StreamsText
 from .text import GeneratesStructured, GeneratesText
@@ -35,6 +36,7 @@ class LLMServicesProvider(
 
 class LLMServicesAdminProvider(
     OverviewsLedger,
+    PurgesLedger,
     Protocol,
 ):
     """What operators do with the whole ledger, across users."""

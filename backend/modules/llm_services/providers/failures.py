@@ -18,7 +18,7 @@ from modules.llm_services.exceptions import (
     LLMRateLimitError,
     LLMRefusedError,
 )
-from modules.llm_services.redaction import without_secrets
+from modules.llm_services.redaction import shortened, without_secrets
 
 _MESSAGE_LIMIT = 500
 _BODY_LIMIT = 2_000
@@ -61,7 +61,7 @@ def error_for_status(status: int, headers: Mapping[str, str], body: object, text
         "retryable": _told_to_retry(status, headers),
         "retry_after": retry_after(headers),
         "maybe_billed": status in _ANSWER_MAY_EXIST,
-        "response_body": without_secrets(text)[:_BODY_LIMIT] or None,
+        "response_body": shortened(without_secrets(text), _BODY_LIMIT) or None,
     }
     return _class_for(status, details)(_message(status, details), **facts)
 
@@ -104,7 +104,7 @@ def _message(status: int, details: Mapping[str, Any]) -> str:
     said = details.get("message") or details.get("detail") or details.get("title")
     if not isinstance(said, str):
         return f"HTTP {status} from the provider, without an explanation"
-    return f"HTTP {status} from the provider: {without_secrets(said)[:_MESSAGE_LIMIT]}"
+    return f"HTTP {status} from the provider: {shortened(without_secrets(said), _MESSAGE_LIMIT)}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

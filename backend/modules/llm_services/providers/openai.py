@@ -56,6 +56,7 @@ from .response_guard import (
     guard,
     unconnected,
 )
+from .sdk_log import keep_content_out_of_log
 from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
 from .verdict import usable
@@ -82,6 +83,7 @@ class OpenAIProvider:
         key = settings.api_key.get_secret_value() if settings.api_key else _NO_KEY
         self._mask = KeyMask(key)
         timeout = Timeout(None, connect=CONNECT_TIMEOUT)
+        keep_content_out_of_log()
         self._client = AsyncOpenAI(
             api_key=key,
             base_url=settings.base_url,

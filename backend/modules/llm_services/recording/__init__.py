@@ -9,12 +9,14 @@ from .engine import ledger_engine
 from .payload import PayloadPolicy
 from .record import AttemptRecord, CallRecord
 from .recorder import Recorder
+from .retention import LedgerRetention
 from .writer import LedgerWriter
 
 __all__ = [
     "AttemptRecord",
     "BatchLedger",
     "CallRecord",
+    "LedgerRetention",
     "LedgerWriter",
     "PayloadPolicy",
     "Recorder",

@@ -83,12 +83,12 @@ def _characters(value: Any) -> int:
     return 0
 
 
-def _numbers(value: Any) -> Any:
+def numbers(value: Any) -> Any:
     """What a provider counted: numbers, and the words that say of what."""
     if isinstance(value, Mapping):
-        return {name: _numbers(item) for name, item in value.items()}
+        return {name: numbers(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_numbers(item) for item in value]
+        return [numbers(item) for item in value]
     return None if isinstance(value, str) and not _WORD.fullmatch(value) else value
 
 
@@ -106,6 +106,6 @@ def _unsaid(value: Any) -> str | None:
 _REDUCED: Mapping[str, Callable[[Any], Any]] = {
     "messages": _messages,
     "additional_params": parameters_without_content,
-    "usage_details": _numbers,
+    "usage_details": numbers,
     "error_message": _unsaid,
 }

@@ -17,6 +17,7 @@ _SECRET = re.compile(
     r"\b(?:sk|pk|rk|key|api)[-_][A-Za-z0-9_\-*]{6,}|\bBearer\s+[^\s'\"]+|\bAIza[0-9A-Za-z_\-]{20,}",
     re.IGNORECASE,
 )
+_SECRET_MARKS = ("sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "key-", "key_", "api-", "api_")
 _ENCODED = re.compile(r"[A-Za-z0-9+/_\\-]{256,}=*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -65,7 +66,10 @@ def safe_error_text(text: str) -> str:
 
 def without_secrets(text: str) -> str:
     """The text with everything that looks like a key masked."""
-    return _SECRET.sub("***", text)
+    lower = text.lower()  # looking for the marks first is ten times faster
+    if any(mark in lower for mark in (*_SECRET_MARKS, "bearer", "aiza")):
+        return _SECRET.sub("***", text)
+    return text
 
 
 def without_binaries(text: str) -> str:

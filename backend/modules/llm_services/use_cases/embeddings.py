@@ -13,6 +13,7 @@ from modules.llm_services.arguments import embeddings as checks
 from modules.llm_services.calls import special_call
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.providers.formats.embeddings import batches
+from modules.llm_services.redaction import shortened
 from modules.llm_services.roles import EMBEDDING_ROLE, resolve_model
 from modules.llm_services.types import Call, LLMMessageDTO
 from modules.llm_services.types.embeddings import EmbeddingOptions
@@ -104,7 +105,7 @@ def _logged(texts: Sequence[str]) -> list[LLMMessageDTO]:
 def _shortened(text: str) -> str:
     if len(text) <= LOGGED_CHARACTERS:
         return text
-    return f"{text[:LOGGED_CHARACTERS]}… [{len(text)} characters]"
+    return f"{shortened(text, LOGGED_CHARACTERS)}… [{len(text)} characters]"
 
 
 def _vectors(reply: Reply) -> "list[array[float]]":

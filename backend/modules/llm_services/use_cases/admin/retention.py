@@ -1,0 +1,30 @@
+"""Forgetting, as the settings and the users want it."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from modules.llm_services import arguments
+from modules.llm_services.types import ErasureReport, PurgeReport
+from modules.llm_services.use_cases.base import UseCases
+
+_budget = arguments.number(0, 86_400, above=True)
+
+
+class RetentionUseCases(UseCases):
+    """Implements `PurgesLedger`."""
+
+    async def purge(self, *, budget: float = 60.0) -> PurgeReport:
+        """Remove what is older than the settings allow. See `PurgesLedger.purge`."""
+        config, seconds = self._runtime.config, _budget("budget", budget)
+        return await self._runtime.retention.purge(
+            _days_ago(config.payload_retention_days), _days_ago(config.row_retention_days), seconds
+        )
+
+    async def erase_user(self, user_id: UUID, *, budget: float = 60.0) -> ErasureReport:
+        """Forget a user. See `PurgesLedger.erase_user`."""
+        user, seconds = arguments.uuid("user_id", user_id), _budget("budget", budget)
+        return await self._runtime.retention.erase(user, seconds)
+
+
+def _days_ago(days: int | None) -> datetime | None:
+    return None if days is None else datetime.now(UTC) - timedelta(days=days)
