@@ -11,10 +11,13 @@ class _WithoutContent(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         options = record.args
-        if not isinstance(options, Mapping) or _OURS not in (options.get("headers") or {}):
-            return True
-        record.args = {name: options.get(name) for name in ("method", "url")}
+        if isinstance(options, Mapping) and _is_ours(options.get("headers")):
+            record.args = {name: options.get(name) for name in ("method", "url")}
         return True
+
+
+def _is_ours(headers: object) -> bool:
+    return isinstance(headers, Mapping) and _OURS in headers
 
 
 _FILTER = _WithoutContent()

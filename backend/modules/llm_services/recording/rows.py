@@ -46,6 +46,7 @@ def _opening(record: CallRecord) -> dict[str, Any]:
         "conversation_id": attribution.conversation_id,
         "feature": attribution.feature,
         "tenant": attribution.tenant,
+        "input_preview": None,  # of what is kept of the messages, so the policy makes it
         "dropped_params": None,
         "additional_params": _parameters(call, sent),
         "context_data": attribution.context,
@@ -123,6 +124,7 @@ def _answer(record: CallRecord) -> dict[str, Any]:
         "dropped_params": list(reply.dropped_params) or None if reply else None,
         "usage_details": reply.usage_details if reply else None,
         "response_content": None if text is None else storable_text(text),
+        "output_preview": None,  # of what is kept
         "response_raw": _raw(record),
     }
 
