@@ -60,6 +60,7 @@ ENVIRONMENT_READERS: Mapping[str, str] = {
 """Files of the modules that read the environment, and what for."""
 
 IMPORTERS_BY_NAME: Mapping[str, str] = {
+    "llm_services/redaction/redactors.py": "what LLM_REDACTORS names is the operator's own",
     "llm_services/repo/writing.py": "SQLAlchemy's dialect of the database in use",
     "llm_services/tokens.py": "the extra that counts tokens may be absent",
 }

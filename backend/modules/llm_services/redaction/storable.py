@@ -61,7 +61,7 @@ def _without_nan(value: object) -> object:
 
 def safe_error_text(text: str) -> str:
     """An error message as it may be stored and logged: one bounded text without keys or escapes."""
-    return _CONTROL.sub(" ", storable_text(without_secrets(text)))[:MESSAGE_LIMIT]
+    return shortened(_CONTROL.sub(" ", storable_text(without_secrets(text))), MESSAGE_LIMIT)
 
 
 def without_secrets(text: str) -> str:
