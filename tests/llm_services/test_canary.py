@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import wave
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
@@ -259,3 +260,18 @@ async def test_what_a_redactor_chokes_on_is_withheld(
     assert sinks.found() == []
     assert [row["payload_state"] for row in rows()] == ["none"] * 3
     assert len([line for line in sinks.lines if "is withheld" in line]) <= 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_prompt_forges_no_line_of_a_log(
+    sinks: Sinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What looks like a line of a log is stored as it was said, and is in no log."""
+    forged = "x\r\n2026-11-22 ERROR admin forged\u2028\x1b[31mforged\x85forged"
+    asked = [LLMMessageDTO(role="user", content=forged)]
+    with quoting_vendor() as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/400/v1")
+        await _run({"text": lambda llm: llm.generate_response(asked)}, sinks)
+    [row] = rows()
+    assert json.loads(row["messages"])[0]["content"] == forged
+    assert not [line for line in sinks.lines if "forged" in line]

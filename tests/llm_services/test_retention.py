@@ -168,6 +168,8 @@ async def test_a_small_budget_is_kept_and_the_rest_is_told(database_url: str) ->
     assert (first.scrubbed, first.deleted, first.remaining, first.finished) == (0, 0, 6, False)
     only_content = await kept.purge(before, None, 1e-9)
     assert only_content.remaining == 6
+    only_rows = await kept.purge(None, deleted, 1e-9)
+    assert only_rows.remaining == 3
     last = await kept.purge(before, deleted, 60)
     assert (last.scrubbed, last.deleted, last.remaining, last.finished) == (3, 3, 0, True)
 

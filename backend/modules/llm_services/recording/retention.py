@@ -125,23 +125,27 @@ class _Run:
 
     async def do(self, work: Callable[..., T], *arguments: Any) -> T:
         """The work's result; a database that is busy is asked again after a while."""
-        for left in reversed(range(_PATIENCE)):
+        refusals = 0
+        while True:
             try:
                 return await asyncio.to_thread(self._transact, work, *arguments)
             except SQLAlchemyError as error:
-                if not left:
-                    cause = type(getattr(error, "orig", None) or error).__name__
-                    raise LLMRecordingError(
-                        f"the ledger's database did not answer ({cause}); what was done before "
-                        "is committed"
-                    ) from error
+                refusals += 1
+                if refusals == _PATIENCE:
+                    raise _unanswered(error) from error
             await asyncio.sleep(_LONGER_PAUSE)
-        raise AssertionError  # unreachable: the last round returns or raises
 
     def _transact(self, work: Callable[..., T], *arguments: Any) -> T:
         with self._engine.begin() as connection:
             retention.be_brief(connection)
             return work(connection, *arguments)
+
+
+def _unanswered(error: SQLAlchemyError) -> LLMRecordingError:
+    cause = type(getattr(error, "orig", None) or error).__name__
+    return LLMRecordingError(
+        f"the ledger's database did not answer ({cause}); what was done before is committed"
+    )
 
 
 def _without_content(rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
