@@ -248,6 +248,7 @@ REFUSED_OPTIONS: list[tuple[str, Any]] = [
     *[("conversation_id", v) for v in ("", "x" * 65, uuid4())],
     *[("context", v) for v in (5, "a", {"a": math.nan}, {"a": object()}, {(1,): 2}, {"a": {1}})],
     ("context", {"a": "x" * 8_200}),
+    *[("payload_mode", v) for v in ("some", "FULL", 1, ["none"])],
 ]
 ACCEPTED_OPTIONS: list[tuple[str, Any]] = [
     *[("top_p", v) for v in (0, 0.5, 1)],
@@ -270,6 +271,7 @@ ACCEPTED_OPTIONS: list[tuple[str, Any]] = [
     *[("tenant", v) for v in ("acme",)],
     *[("conversation_id", v) for v in ("c-1",)],
     *[("context", v) for v in ({}, {"a": [1, None, {"b": "c"}]}, {"ä": "\x00"})],
+    *[("payload_mode", v) for v in ("full", "redacted", "none")],
 ]
 
 

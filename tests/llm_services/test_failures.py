@@ -201,7 +201,7 @@ def test_a_body_that_explains_nothing_is_no_problem(body: object) -> None:
     ids=["html", "plain", "empty", "binary"],
 )
 def test_a_body_that_is_no_json_is_kept_beside_the_message(text: str) -> None:
-    """HTML never gets into the message; its first words, 2,000 characters at most, are kept for the ledger."""
+    """HTML never gets into the message; the ledger gets its first 2,000 characters at most."""
     error = failed(502, None, text)
     assert error.message == "HTTP 502 from the provider, without an explanation"
     kept = error.response_body or ""
