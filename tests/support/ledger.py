@@ -15,6 +15,13 @@ def rows(where: str = "1=1") -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(statement)]
 
 
+def daily_rows() -> list[dict[str, Any]]:
+    """The daily sums, in order."""
+    statement = text("SELECT * FROM llm_usage_daily ORDER BY 1, 2, 3, 4, 5, 6, 7")
+    with get_engine().connect() as connection:
+        return [dict(row._mapping) for row in connection.execute(statement)]
+
+
 def statuses() -> Sequence[str]:
     """The status of every row, sorted."""
     return sorted(row["status"] for row in rows())

@@ -59,6 +59,7 @@ from .protocols import (
     OverviewsLedger,
     PurgesLedger,
     ReadsLedger,
+    ReportsUsage,
     RunsBatches,
     RunsTools,
     SearchesWeb,
@@ -110,6 +111,7 @@ from .types.batch import (
 )
 from .types.embeddings import EmbeddingOptions
 from .types.images import GeneratedImage, ImageEditOptions, ImageOptions, Picture
+from .types.paging import RequestFilter, RequestPage
 from .types.search import (
     SearchAnswer,
     SearchCitation,
@@ -118,6 +120,10 @@ from .types.search import (
     SearchResult,
 )
 from .types.stream import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from .types.usage_report import (
+    UsageRow,
+    UsageTotals,
+)
 from .wiring import hold, media_store, release
 
 
@@ -252,6 +258,9 @@ __all__ = [
     "ReadsLedger",
     "ReasoningDelta",
     "ReasoningItem",
+    "ReportsUsage",
+    "RequestFilter",
+    "RequestPage",
     "RunsBatches",
     "RunsTools",
     "SearchAnswer",
@@ -278,6 +287,8 @@ __all__ = [
     "Transcript",
     "TranscriptSegment",
     "TranscriptionOptions",
+    "UsageRow",
+    "UsageTotals",
     "llm_services_admin_provider",
     "llm_services_lifespan",
     "llm_services_provider",

@@ -5,6 +5,7 @@ No SDK, no SQL, no ``try``: what can go wrong is decided further down.
 
 from .use_cases.admin.overview import OverviewUseCases
 from .use_cases.admin.retention import RetentionUseCases
+from .use_cases.admin.usage import UsageUseCases
 from .use_cases.audio import AudioUseCases
 from .use_cases.batch import BatchUseCases
 from .use_cases.embeddings import EmbeddingUseCases
@@ -38,5 +39,6 @@ class LLMService(
 class LLMAdminService(
     OverviewUseCases,
     RetentionUseCases,
+    UsageUseCases,
 ):
     """Implements `LLMServicesAdminProvider` on the ledger of the repository's session."""

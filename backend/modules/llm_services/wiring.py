@@ -26,6 +26,7 @@ from .providers.base import LLMProvider
 from .providers.factory import create_llm_provider, provider_names
 from .recording import (
     BatchLedger,
+    DailyUsageJob,
     LedgerRetention,
     LedgerWriter,
     PayloadPolicy,
@@ -33,6 +34,7 @@ from .recording import (
     ledger_engine,
 )
 from .redaction import load_redactors
+from .repo import refresh_daily_usage
 from .roles import check_roles
 
 if TYPE_CHECKING:
@@ -62,8 +64,9 @@ class Runtime:
         )
         self.executor = Executor(recorder, self.prices)
         rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
-        self.retention = LedgerRetention(ledger)
+        self.retention = LedgerRetention(ledger, refresh_daily_usage)
         self.batches = BatchRoad(self.executor, rows, self.prices)
+        self.daily_usage = DailyUsageJob(ledger)
         self._adapters: WeakKeyDictionary[asyncio.AbstractEventLoop, _Adapters] = (
             WeakKeyDictionary()
         )

@@ -7,6 +7,14 @@ A unit that was used and has no price makes the whole price unknown: never too l
 
 from .overrides import PriceOverride, load_overrides
 from .prices import Price, PriceList
-from .table import warm
+from .table import TABLE_REF, newest_price, warm
 
-__all__ = ["Price", "PriceList", "PriceOverride", "load_overrides", "warm"]
+__all__ = [
+    "TABLE_REF",
+    "Price",
+    "PriceList",
+    "PriceOverride",
+    "load_overrides",
+    "newest_price",
+    "warm",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import version
@@ -80,6 +80,18 @@ def _half(key: str, rate: Rate | None) -> Rate | None:
     from genai_prices.types import Tier, TieredPrices
 
     return TieredPrices(rate.base / 2, [Tier(tier.start, tier.price / 2) for tier in rate.tiers])
+
+
+def newest_price(today: date) -> date | None:
+    """The latest day, up to today, on which a price of the table began: what vendors changed
+    after the table was made is not in it. (genai-prices does not say when it was made.)
+    """
+    from genai_prices.data_snapshot import get_snapshot
+
+    models = (model for vendor in get_snapshot().providers for model in vendor.models)
+    dated = (price for m in models if isinstance(m.prices, list) for price in m.prices)
+    starts = (getattr(price.constraint, "start_date", None) for price in dated)
+    return max((start for start in starts if start and start <= today), default=None)
 
 
 @lru_cache(_KNOWN_NAMES)

@@ -5,7 +5,7 @@ from .batch import RunsBatches
 from .embeddings import GeneratesEmbeddings
 from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
-from .overview import OverviewsLedger
+from .overview import OverviewsLedger, ReportsUsage
 from .providers import LLMServicesAdminProvider, LLMServicesProvider
 from .retention import PurgesLedger
 from .search import SearchesWeb
@@ -26,6 +26,7 @@ __all__ = [
     "OverviewsLedger",
     "PurgesLedger",
     "ReadsLedger",
+    "ReportsUsage",
     "RunsBatches",
     "RunsTools",
     "SearchesWeb",

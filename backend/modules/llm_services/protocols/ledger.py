@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from modules.llm_services.types import LLMMessageDTO, LLMRequestDTO
+from modules.llm_services.types.paging import RequestPage
 
 
 class ReadsLedger(Protocol):
@@ -21,6 +22,14 @@ class ReadsLedger(Protocol):
         self, user_id: UUID, limit: int = 50, offset: int = 0
     ) -> list[LLMRequestDTO]:
         """A user's requests, newest first, without the wide columns. ``limit`` is 200 at most."""
+        ...
+
+    def user_requests_page(
+        self, user_id: UUID, limit: int = 50, after: str | None = None
+    ) -> RequestPage:
+        """The same in pages that are as quick at the end as at the beginning, and that new
+        requests do not shift: give ``after`` the last page's ``next_cursor``.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from .batch import RunsBatches
 from .embeddings import GeneratesEmbeddings
 from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
-from .overview import OverviewsLedger
+from .overview import OverviewsLedger, ReportsUsage
 from .retention import PurgesLedger
 from .search import SearchesWeb
 from .streams import StreamsStructured, StreamsText
@@ -37,6 +37,7 @@ class LLMServicesProvider(
 class LLMServicesAdminProvider(
     OverviewsLedger,
     PurgesLedger,
+    ReportsUsage,
     Protocol,
 ):
     """What operators do with the whole ledger, across users."""

@@ -10,12 +10,14 @@ from .payload import PayloadPolicy
 from .record import AttemptRecord, CallRecord
 from .recorder import Recorder
 from .retention import LedgerRetention
+from .rollup import DailyUsageJob
 from .writer import LedgerWriter
 
 __all__ = [
     "AttemptRecord",
     "BatchLedger",
     "CallRecord",
+    "DailyUsageJob",
     "LedgerRetention",
     "LedgerWriter",
     "PayloadPolicy",

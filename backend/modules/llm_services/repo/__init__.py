@@ -5,17 +5,37 @@ rows at once on a connection of its own.
 """
 
 from .batches import BatchRow, batch_rows
+from .health import HealthRepo
+from .listing import LedgerPages, ListedRow
 from .overview import LedgerOverviewRepo
 from .requests import LLMRequestRepo
+from .rollup import (
+    LATENCY_BOUNDS_MS,
+    days_to_refresh,
+    refresh_daily_usage,
+    refresh_day,
+    stale_days,
+)
+from .usage import UsageRepo, Window
 from .writing import SETTLED_COLUMNS, bare_outcome, insert_pending, settle
 
 __all__ = [
+    "LATENCY_BOUNDS_MS",
     "SETTLED_COLUMNS",
     "BatchRow",
+    "HealthRepo",
     "LLMRequestRepo",
     "LedgerOverviewRepo",
+    "LedgerPages",
+    "ListedRow",
+    "UsageRepo",
+    "Window",
     "bare_outcome",
     "batch_rows",
+    "days_to_refresh",
     "insert_pending",
+    "refresh_daily_usage",
+    "refresh_day",
     "settle",
+    "stale_days",
 ]

@@ -2,12 +2,14 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 
 from modules.llm_services.bulk import off_loop, weight
 from modules.llm_services.calls import CallArguments, build_call
 from modules.llm_services.providers.base import LLMProvider
-from modules.llm_services.repo import LLMRequestRepo
-from modules.llm_services.types import Call
+from modules.llm_services.repo import ListedRow, LLMRequestRepo
+from modules.llm_services.types import Call, LLMRequestDTO
+from modules.llm_services.types.paging import Position, RequestPage
 from modules.llm_services.wiring import Runtime, runtime_for
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,12 @@ class UseCases:
                 "connection for that long: commit (or roll back) before the call",
                 place,
             )
+
+
+def page(rows: Sequence[ListedRow], end: Position | None) -> RequestPage:
+    """Rows as callers see them, with where the next page begins."""
+    items = tuple(LLMRequestDTO.model_validate(row) for row in rows)
+    return RequestPage(items=items, next_cursor=None if end is None else end.as_cursor())
 
 
 _MODULE = __name__.partition(".use_cases")[0]

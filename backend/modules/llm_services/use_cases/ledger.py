@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from modules.llm_services import arguments
+from modules.llm_services.arguments import overview
 from modules.llm_services.estimating import estimate
-from modules.llm_services.models import LLMRequest
+from modules.llm_services.repo import LedgerPages
 from modules.llm_services.roles import resolve_model
 from modules.llm_services.types import LLMMessageDTO, LLMRequestDTO
+from modules.llm_services.types.paging import RequestPage
 
-from .base import UseCases
-
-MAX_PAGE = 200
-_WIDE = frozenset({"messages", "response_content", "response_raw"})
-_NARROW = tuple(name for name in LLMRequestDTO.model_fields if name not in _WIDE)
+from .base import UseCases, page
 
 
 class LedgerUseCases(UseCases):
@@ -30,14 +28,26 @@ class LedgerUseCases(UseCases):
         self, user_id: UUID, limit: int = 50, offset: int = 0
     ) -> list[LLMRequestDTO]:
         """A user's rows, newest first, without the wide columns."""
-        rows = self._repo.by_user(
+        rows = LedgerPages(self._repo.session).of_user(
             arguments.uuid("user_id", user_id),
-            arguments.whole(1, MAX_PAGE)("limit", limit),
+            overview.page_size("limit", limit),
             arguments.whole(0, arguments.MAX_COUNT)("offset", offset),
         )
-        found = [summary(row) for row in rows]
+        found = [LLMRequestDTO.model_validate(row) for row in rows]
         self._end_read()
         return found
+
+    def user_requests_page(
+        self, user_id: UUID, limit: int = 50, after: str | None = None
+    ) -> RequestPage:
+        """A page of a user's rows, newest first, and where the next begins."""
+        found = LedgerPages(self._repo.session).page_of_user(
+            arguments.uuid("user_id", user_id),
+            overview.page_size("limit", limit),
+            overview.cursor(after),
+        )
+        self._end_read()
+        return page(*found)
 
     def estimate_cost(self, messages: Sequence[LLMMessageDTO], model: str | None = None) -> float:
         """USD that a request will probably cost."""
@@ -47,8 +57,3 @@ class LedgerUseCases(UseCases):
         cost = estimate(said, choice, runtime.config.max_tokens, runtime.prices, self._repo)
         self._end_read()
         return cost
-
-
-def summary(row: LLMRequest) -> LLMRequestDTO:
-    """A row as lists show it."""
-    return LLMRequestDTO.model_validate({name: getattr(row, name) for name in _NARROW})

@@ -1,0 +1,74 @@
+"""How long models take, and how far their costs can be believed."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from modules.llm_services.types import RequestStatus
+
+from .rollup import IS_TIMED, day_sums
+from .stored_time import DAY, between, midnight
+from .sums import DAILY, UNPRICED, number
+from .usage import UsageRepo, Window, in_runs
+from .writing import TABLE
+
+_ROW = TABLE.c
+_COUNTED = ("latency_counts", "execution_ms_sum", "first_token_ms_sum", "first_token_count")
+
+
+class HealthRepo:
+    """Reads latencies and doubts about costs, through the caller's session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def latencies(self, window: Window, at_most: int) -> Sequence[Any] | None:
+        """Model, duration and time to first token of each completed request, not cached.
+
+        ``None`` when they are more than that, or when rows that were there once are gone.
+        """
+        if not self._has_its_rows(window):
+            return None
+        statement = select(
+            *(_ROW.provider, _ROW.model, _ROW.execution_time_ms, _ROW.time_to_first_token_ms)
+        ).where(between(window.start, window.end), IS_TIMED, _ROW.status == RequestStatus.COMPLETED)
+        rows = self._session.execute(statement.limit(at_most + 1)).all()
+        return None if len(rows) > at_most else rows
+
+    def latency_counts(self, window: Window) -> Iterator[tuple[str, str, list[Any]]]:
+        """The same as counts within bounds: model, then counts, sums of ms, first tokens."""
+        sources = UsageRepo(self._session).sources(window)
+        completed = DAILY.c.status == RequestStatus.COMPLETED
+        if sources.days:
+            columns = (DAILY.c.provider, DAILY.c.model, *(DAILY.c[name] for name in _COUNTED))
+            of_days = select(*columns).where(in_runs(sources.days), completed)
+            for row in self._session.execute(of_days):
+                yield row[0], row[1], list(row[2:])
+        for part in sources.rows:
+            for group in day_sums(self._session, part.start, part.end):
+                if group["status"] == RequestStatus.COMPLETED:
+                    yield group["provider"], group["model"], [group[name] for name in _COUNTED]
+
+    def doubts(self, window: Window) -> Sequence[Any]:
+        """By model: requests, unpriced, priced by override, estimated, and maybe paid ones."""
+        model = (_ROW.provider, _ROW.model)
+        statement = select(
+            *model,
+            func.count().label("requests"),
+            number(UNPRICED).label("unpriced"),
+            number(_ROW.cost_source == "override").label("overridden"),
+            number(_ROW.usage_source == "estimated").label("estimated"),
+            number(_ROW.maybe_paid).label("maybe_paid"),
+        ).where(between(window.start, window.end))
+        return self._session.execute(statement.group_by(*model)).all()
+
+    def _has_its_rows(self, window: Window) -> bool:
+        days = UsageRepo(self._session).sources(window).days
+        if not days:
+            return True
+        counted = self._session.scalars(select(func.sum(DAILY.c.requests)).where(in_runs(days)))
+        ranges = (between(midnight(first), midnight(last) + DAY) for first, last in days)
+        rows = select(func.count()).select_from(TABLE).where(or_(*ranges))
+        return bool(self._session.scalars(rows).one() >= counted.one())

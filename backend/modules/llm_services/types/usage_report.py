@@ -1,0 +1,155 @@
+"""What requests add up to. Money is USD as a `Decimal`, exact to a billionth of a dollar."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+UsageDimension: TypeAlias = Literal[
+    "day",
+    "provider",
+    "model",
+    "operation",
+    "feature",
+    "status",
+    "error_type",
+    "user",
+    "tenant",
+]
+"""What usage can be split by. ``user`` and ``tenant`` are not in the daily sums: they are added up
+from the rows, as far back as there are rows.
+"""
+UsageOrder: TypeAlias = Literal["cost", "requests", "tokens"]
+
+
+class UsageTotals(BaseModel):
+    """Sums over requests. Tokens are those that were reported, by the subset rule of `Usage`.
+
+    ``cost`` holds what is known: ``unpriced`` requests used something whose price is not known and
+    are not in it. It is ``None`` when nothing is known, and 0 only when nothing was charged.
+    ``attempts`` are the HTTP requests that were sent.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    requests: int
+    completed: int
+    failed: int
+    cancelled: int
+    pending: int
+    cached: int
+    unpriced: int
+    attempts: int
+    prompt_tokens: int
+    completion_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    cost: Decimal | None
+
+    @property
+    def tokens(self) -> int:
+        """Prompt plus completion."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class UsageRow(UsageTotals):
+    """The sums of one kind of request. Only what was asked for in ``by`` is filled in; there,
+    ``None`` means that the requests have none.
+    """
+
+    day: date | None = None
+    provider: str | None = None
+    model: str | None = None
+    operation: str | None = None
+    feature: str | None = None
+    status: str | None = None
+    error_type: str | None = None
+    user_id: UUID | None = None
+    tenant: str | None = None
+
+
+class LatencyRow(BaseModel):
+    """How long a model's completed, not cached requests took, in milliseconds, retries included.
+
+    With ``exact``, percentiles are true values (nearest rank). Else they come from counts within
+    bounds that lie a factor of 1.41 apart and are off by less than that; of the time to the first
+    token, which only streams have, the mean is known then, and no percentile.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: str
+    model: str
+    requests: int
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    first_token_requests: int
+    first_token_mean_ms: float | None
+    first_token_p50_ms: float | None
+    first_token_p95_ms: float | None
+    exact: bool
+
+
+class ErrorRow(BaseModel):
+    """Failures of one kind at one model, with the last of them as the example."""
+
+    model_config = ConfigDict(frozen=True)
+
+    error_type: str | None
+    provider: str
+    model: str
+    requests: int
+    last_at: datetime
+    last_request_id: UUID
+    last_message: str | None
+
+
+class CallerRow(BaseModel):
+    """Who calls a model: a feature on behalf of a user, how often, and when last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    feature: str | None
+    user_id: UUID | None
+    provider: str
+    model: str
+    requests: int
+    last_at: datetime
+
+
+class ModelCount(BaseModel):
+    """A model and how many requests it is about."""
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: str
+    model: str
+    requests: int
+
+
+class CostHealth(BaseModel):
+    """How far the costs of a window can be believed.
+
+    ``unpriced`` are models with requests whose price is not known, ``overridden`` those priced by
+    your own file, most requests first. ``estimated_usages`` have tokens that we counted because
+    the provider did not; ``maybe_paid`` may have been charged without an answer.
+    ``price_table`` is the table and version that prices new requests, ``price_table_newest`` the
+    latest day on which one of its prices began, and the age is counted from there: what vendors
+    changed since the table was made is not in it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    requests: int
+    unpriced: tuple[ModelCount, ...]
+    overridden: tuple[ModelCount, ...]
+    estimated_usages: int
+    maybe_paid: int
+    price_table: str
+    price_table_newest: date | None
+    price_table_age_days: int | None

@@ -1,0 +1,117 @@
+"""What requests add up to, how long they took, and how far their costs can be believed."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from modules.llm_services.arguments import overview as checks
+from modules.llm_services.pricing import TABLE_REF, newest_price
+from modules.llm_services.repo import HealthRepo, UsageRepo, Window
+from modules.llm_services.types.paging import Moment
+from modules.llm_services.types.usage_report import (
+    CostHealth,
+    LatencyRow,
+    ModelCount,
+    UsageDimension,
+    UsageOrder,
+    UsageRow,
+    UsageTotals,
+)
+from modules.llm_services.use_cases.base import UseCases
+
+from .latency import counted, exact
+
+MOST_EXACT = 100_000
+"""Rows from which exact percentiles are made; more are too many to read at once."""
+_NANO = Decimal(10**9)
+_RENAMED = {"cached_requests": "cached", "unpriced_requests": "unpriced"}
+
+
+class UsageUseCases(UseCases):
+    """Implements `ReportsUsage`."""
+
+    def totals(self, since: Moment | None = None, until: Moment | None = None) -> UsageTotals:
+        """The sums of a window."""
+        sums = self._usage.totals(Window(*checks.window(since, until)))
+        self._end_read()
+        return UsageTotals(**_shown(sums))
+
+    def usage(
+        self,
+        by: UsageDimension | Sequence[UsageDimension],
+        since: Moment | None = None,
+        until: Moment | None = None,
+        *,
+        order: UsageOrder = "cost",
+        limit: int = 1_000,
+    ) -> list[UsageRow]:
+        """The sums of a window, split."""
+        names = checks.dimensions(by)
+        groups = self._usage.usage(
+            names,
+            Window(*checks.window(since, until)),
+            checks.usage_order("order", order),
+            checks.group_limit("limit", limit),
+        )
+        self._end_read()
+        return [UsageRow(**_labels(names, key), **_shown(sums)) for key, sums in groups]
+
+    def latency(self, since: Moment | None = None, until: Moment | None = None) -> list[LatencyRow]:
+        """How long each model took."""
+        window, health = Window(*checks.window(since, until)), HealthRepo(self._repo.session)
+        rows = health.latencies(window, MOST_EXACT)
+        found = counted(health.latency_counts(window)) if rows is None else exact(rows)
+        self._end_read()
+        return sorted(found, key=lambda row: -row.requests)
+
+    def cost_health(self, since: Moment | None = None, until: Moment | None = None) -> CostHealth:
+        """How far the costs of a window can be believed."""
+        window = Window(*checks.window(since, until))
+        rows = HealthRepo(self._repo.session).doubts(window)
+        self._end_read()
+        today = datetime.now(UTC).date()
+        newest = newest_price(today)
+        return CostHealth(
+            requests=sum(row.requests for row in rows),
+            unpriced=_models(rows, "unpriced"),
+            overridden=_models(rows, "overridden"),
+            estimated_usages=sum(row.estimated for row in rows),
+            maybe_paid=sum(row.maybe_paid for row in rows),
+            price_table=TABLE_REF,
+            price_table_newest=newest,
+            price_table_age_days=(today - newest).days if newest else None,
+        )
+
+    async def refresh_daily_usage(
+        self, from_day: date | None = None, to_day: date | None = None
+    ) -> int:
+        """Bring the daily sums up to date, in a worker thread and on connections of our own."""
+        days = checks.days(from_day, to_day)
+        return await asyncio.to_thread(self._runtime.daily_usage.refresh, *days)
+
+    @property
+    def _usage(self) -> UsageRepo:
+        return UsageRepo(self._repo.session)
+
+
+def _shown(sums: Mapping[str, int]) -> dict[str, Any]:
+    nano, unpriced = sums["cost_nano_usd"], sums["unpriced_requests"]
+    cost = None if not nano and unpriced else Decimal(nano) / _NANO
+    named = {_RENAMED.get(name, name): count for name, count in sums.items()}
+    return {**named, "cost": cost}
+
+
+def _labels(names: Sequence[str], key: Sequence[Any]) -> dict[str, Any]:
+    labels = dict(zip(names, (value or None for value in key), strict=True))
+    return {"user_id" if name == "user" else name: value for name, value in labels.items()}
+
+
+def _models(rows: Sequence[Any], doubt: str) -> tuple[ModelCount, ...]:
+    found = [
+        ModelCount(provider=row.provider, model=row.model, requests=getattr(row, doubt))
+        for row in rows
+        if getattr(row, doubt)
+    ]
+    return tuple(sorted(found, key=lambda model: -model.requests))
