@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := backend tests alembic docs
+SOURCES := backend tests alembic docs benchmarks
 export PYTHONPATH := backend
 
-.PHONY: demo serve sandbox test live check fix lock clean
+.PHONY: demo serve sandbox test live check bench-ledger fix lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
@@ -45,6 +45,9 @@ check: $(READY) ## What CI runs: lint, format, types, walls, migrations, tests w
 .PHONY: test-with-coverage
 test-with-coverage: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term-missing --cov-fail-under=100
+
+bench-ledger: $(READY) ## How fast the ledger answers with ROWS (1,000,000) rows, on both databases
+	@PYTHONPATH=backend:. $(BIN)/python benchmarks/ledger_reads.py --rows $(or $(ROWS),1000000)
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix $(SOURCES); $(BIN)/ruff format --quiet $(SOURCES)

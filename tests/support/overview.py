@@ -15,6 +15,7 @@ from modules.shared.db import get_engine
 
 MODELS = ("gpt-5", "gpt-5-mini", "claude-5")
 USERS = tuple(UUID(int=number) for number in range(1, 5))
+_DEFAULTS = {"cached": False, "maybe_paid": False}
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -33,10 +34,11 @@ def a_row(**values: Any) -> dict[str, Any]:
 
 
 def insert_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows with the columns that each has."""
+    """Write rows; all of them with the columns that any has."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    same = [{name: row.get(name, _DEFAULTS.get(name)) for name in names} for row in rows]
     with get_engine().begin() as connection:
-        for row in rows:
-            connection.execute(insert(LLMRequest), row)
+        connection.execute(insert(LLMRequest), same)
 
 
 def varied_rows(count: int, days: int, *, seed: int = 7) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Row, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Row, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from modules.llm_services.types import RequestStatus
@@ -19,7 +19,7 @@ _EQUAL = (
     *("model", "operation", "trace_id", "cached", "maybe_paid"),
 )
 # Partial indexes serve a query only where SQLite finds their very condition in it.
-_NOT_COMPLETED: ColumnElement[bool] = literal_column("status <> 'completed'", Boolean)
+_NOT_COMPLETED = TABLE.c.status != literal_column("'completed'")
 _LIKE = str.maketrans({"*": "%", "?": "_", "%": "/%", "_": "/_", "/": "//"})
 _COLUMNS = TABLE.c
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from modules.llm_services.types import RequestStatus
@@ -25,6 +25,7 @@ from .sums import (
     add,
     or_empty,
     read_sums,
+    total,
 )
 from .writing import TABLE
 
@@ -40,6 +41,18 @@ _ORDERS = {
     "requests": ("requests",),
     "tokens": ("prompt_tokens", "completion_tokens"),
 }
+
+
+_KNOWN_DAYS = (
+    select(
+        DAILY.c.day,
+        total(DAILY.c.requests).label("requests"),
+        total(case((DAILY.c.status == RequestStatus.PENDING, 1), else_=0)).label("pending"),
+    )
+    .where(DAILY.c.day.between(bindparam("first"), bindparam("last")))
+    .group_by(DAILY.c.day)
+    .order_by(DAILY.c.day)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +101,30 @@ class UsageRepo:
         return Sources(closed, tuple(_gaps(window, closed)))
 
     def _closed_days(self, window: Window) -> list[tuple[date, date]]:
-        """Whole days before yesterday that have sums in which nothing is open any more. Of a day
-        whose rows have begun to go, the sums are all there is.
-        """
+        """Runs of whole days before today whose sums can be believed."""
         first, last = _whole_days(window)
-        last = min(last, datetime.now(UTC).date() - 2 * DAY)
-        pending = func.max(case((DAILY.c.status == RequestStatus.PENDING, 1), else_=0))
-        known = select(DAILY.c.day, pending).where(DAILY.c.day.between(first, last))
-        rows = self._session.execute(known.group_by(DAILY.c.day).order_by(DAILY.c.day)).all()
-        oldest = first_row_at(self._session) if any(row[1] for row in rows) else None
-        going = oldest.date() if oldest else date.max
-        return _runs([day for day, is_open in rows if not is_open or day <= going])
+        days = self._session.execute(_KNOWN_DAYS, {"first": first, "last": last}).all()
+        oldest = first_row_at(self._session) if any(day.pending for day in days) else None
+        yesterday = datetime.now(UTC).date() - DAY
+        return _runs(
+            [
+                day.day
+                for day in days
+                if self._is_final(day, oldest)
+                and (day.day < yesterday or (day.day == yesterday and self._is_complete(day)))
+            ]
+        )
+
+    @staticmethod
+    def _is_final(known: Any, oldest: datetime | None) -> bool:
+        """Nothing is open any more. Of a day whose rows have gone, its sums are all there is."""
+        return not known.pending or oldest is None or known.day <= oldest.date()
+
+    def _is_complete(self, known: Any) -> bool:
+        """A row that waited for its database over midnight may have come after the sums."""
+        start = midnight(known.day)
+        rows = select(func.count()).select_from(TABLE).where(between(start, start + DAY))
+        return bool(self._session.scalars(rows).one() <= known.requests)
 
     def _parts(self, by: Sequence[str], windows: Sequence[Window]) -> Iterator[Window]:
         """The windows; cut at midnights where days are told apart."""

@@ -81,7 +81,7 @@ class UsageUseCases(UseCases):
             maybe_paid=sum(row.maybe_paid for row in rows),
             price_table=TABLE_REF,
             price_table_newest=newest,
-            price_table_age_days=(today - newest).days if newest else None,
+            price_table_age_days=None if newest is None else (today - newest).days,
         )
 
     async def refresh_daily_usage(
