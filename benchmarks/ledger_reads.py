@@ -49,23 +49,6 @@ _SIZE = {
     "postgresql": "SELECT pg_total_relation_size('llm_requests')",
 }
 WORDS = ("lava", "flows", "from", "a", "volcano", "until", "it", "has", "cooled", "down")
-    "lava",
-    "flows",
-    "from",
-    "a",
-    "volcano",
-    "until",
-    "it",
-    "has",
-    "cooled",
-    "down",
-    "and",
-    "then",
-    "it",
-    "is",
-    "rock",
-    "again",
-]
 
 
 def ledger(count: int, *, native: bool) -> Iterator[tuple[Any, ...]]:

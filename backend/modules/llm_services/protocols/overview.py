@@ -107,7 +107,7 @@ class ReportsUsage(Protocol):
     def latency(self, since: Moment | None = None, until: Moment | None = None) -> list[LatencyRow]:
         """How long each model took, and until its first token, most requests first.
 
-        Exact for windows of up to 100,000 completed requests whose rows are all there, else from
+        Exact for windows of up to 100,000 requests whose rows are all there, else from
         counts, as `LatencyRow` says.
         """
         ...
