@@ -27,7 +27,7 @@ from tests.docs.documents import (
     make_targets_named,
 )
 
-PATIENCE = 20.0
+PATIENCE = 90.0
 """Seconds after which a reader takes an example for one that hangs."""
 
 each_document = pytest.mark.parametrize(
