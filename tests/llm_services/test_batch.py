@@ -474,23 +474,19 @@ async def test_without_a_ledger_nothing_is_sent(empty_database_url: str, vendor:
 async def test_a_ledger_that_is_busy(
     database_url: str, vendor: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows that the database does not take in time stop the batch, and none of them stays open."""
-    monkeypatch.setenv("LLM_WRITE_TIMEOUT", "0.3")
+    """A batch does not wait for a database that is locked: its rows follow."""
+    monkeypatch.setenv("LLM_WRITE_TIMEOUT", "0.6")
     async with open_llm_services() as llm:
-        await llm.submit_batch(PLANETS[:1], model="gpt-4o")
-        vendor.reset()
         with get_engine().begin() as connection:
             connection.execute(text("UPDATE llm_requests SET feature = 'held'"))
             if connection.dialect.name == "postgresql":
                 connection.execute(text("LOCK TABLE llm_requests IN ACCESS EXCLUSIVE MODE"))
-            with pytest.raises(LLMRecordingError):
-                await llm.submit_batch(PLANETS, model="gpt-4o")
-    assert vendor.journal() == []
-    assert statuses().count("pending") == 1
+            await llm.submit_batch(PLANETS, model="gpt-4o")
+    assert statuses() == ["pending"] * len(PLANETS)
 
 
 async def test_a_writer_that_is_busy(llm: LLMServicesProvider, vendor: Sandbox) -> None:
-    """The same when the writer itself has no time."""
+    """Rows that nobody takes in time stop the batch, and none of them stays open."""
     runtime = llm._runtime  # type: ignore[attr-defined]
     runtime.batches._ledger._patience = 0
     with pytest.raises(LLMRecordingError, match="within 0 s"):

@@ -25,11 +25,11 @@ from modules.llm_services.executor import Executor
 from modules.llm_services.ids import uuid7
 from modules.llm_services.pricing import PriceList
 from modules.llm_services.providers.base import Attempt, Reply
-from modules.llm_services.recording import LedgerWriter, Recorder, ledger_engine
+from modules.llm_services.recording import LedgerWriter, Recorder, Spool, ledger_engine
 from modules.llm_services.recording.writer import _close_all
 from modules.llm_services.types import Call, LLMMessageDTO, Usage
 from modules.shared.db import engine_for, get_engine
-from tests.support.ledger import rows, statuses
+from tests.support.ledger import Lock, rows, statuses
 from tests.support.migrations import downgrade, upgrade
 from tests.support.postgres import PostgresServer
 
@@ -71,9 +71,9 @@ async def own_engine(database_url: str) -> Engine:
 
 
 @pytest.fixture
-async def writer(own_engine: Engine) -> AsyncIterator[LedgerWriter]:
-    """A writer, closed at the end."""
-    writer = LedgerWriter(own_engine)
+async def writer(own_engine: Engine, tmp_path: Path) -> AsyncIterator[LedgerWriter]:
+    """A writer with a spool, closed at the end."""
+    writer = LedgerWriter(own_engine, Spool(tmp_path / "rows"), patience=PATIENCE)
     yield writer
     await asyncio.to_thread(writer.close)
 
@@ -200,60 +200,6 @@ async def test_cancelled_between_attempts(executor: Executor) -> None:
     assert (row["status"], row["retry_attempt"]) == ("cancelled", 1)
 
 
-class Lock:
-    """Keeps everybody else from writing to a SQLite file, or to the ledger on PostgreSQL."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._connection = engine.connect()
-        if engine.dialect.name == "sqlite":
-            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            self._connection.exec_driver_sql("LOCK TABLE llm_requests IN EXCLUSIVE MODE")
-
-    def release(self) -> None:
-        """Let the others write."""
-        self._connection.rollback()
-        self._connection.close()
-
-
-async def test_locked_before_the_call(executor: Executor, database_url: str) -> None:
-    """A database that cannot take the row stops the call within its patience: nothing is sent."""
-    sent: list[Call] = []
-
-    async def send(call: Call, attempt: Attempt) -> Reply:
-        sent.append(call)
-        return await answer(call, attempt)
-
-    lock = Lock(get_engine())
-    try:
-        async with asyncio.timeout(PATIENCE + 2):
-            with pytest.raises(LLMRecordingError) as caught:
-                await executor.run(a_call(), send)
-    finally:
-        lock.release()
-    assert caught.value.retryable
-    assert sent == []
-    await executor.run(a_call(), send)
-    assert statuses() == ["completed"]
-
-
-async def test_behind_others_at_a_locked_database(executor: Executor, database_url: str) -> None:
-    """A call that queues behind others for the database gives up by its own patience, and a row
-    that comes to be all the same says so.
-    """
-    lock = Lock(get_engine())
-    first = asyncio.create_task(executor.run(a_call(), answer))
-    await asyncio.sleep(PATIENCE / 4)
-    with pytest.raises(LLMRecordingError, match="commit before calling"):
-        await executor.run(a_call(), answer)
-    with pytest.raises(LLMRecordingError):
-        await first
-    lock.release()
-    await executor.run(a_call(), answer)
-    await until(lambda: "pending" not in statuses())
-    assert statuses() in (["completed"], ["completed", "failed"])
-
-
 async def test_locked_before_the_call_and_cancelled(
     executor: Executor, writer: LedgerWriter, database_url: str
 ) -> None:
@@ -318,23 +264,6 @@ async def test_close_writes_what_waits(executor: Executor, writer: LedgerWriter)
     assert statuses() == ["completed"] * 2
 
 
-async def test_close_gives_up_in_time(
-    executor: Executor, writer: LedgerWriter, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A database that stays away keeps a shutdown for its patience and not for ever."""
-    locks: list[Lock] = []
-
-    async def lock_then_answer(call: Call, attempt: Attempt) -> Reply:
-        locks.append(await asyncio.to_thread(Lock, get_engine()))
-        return await answer(call, attempt)
-
-    await executor.run(a_call(), lock_then_answer)
-    assert await asyncio.to_thread(writer.close, 0.2) == 1
-    await until(lambda: sum("outcomes wait" in r.message for r in caplog.records) > 2)
-    locks[0].release()
-    await until(lambda: statuses() == ["completed"])
-
-
 async def test_an_idle_writer_holds_nothing(database_url: str) -> None:
     """After an idle time the thread and its connection are gone; the next row begins anew."""
     own = ledger_engine(get_engine(), PATIENCE)
@@ -344,7 +273,7 @@ async def test_an_idle_writer_holds_nothing(database_url: str) -> None:
     executor = Executor(Recorder(writer, patience=PATIENCE), PriceList())
     for rounds in (1, 2):
         await executor.run(a_call(), answer)
-        await until(lambda rounds=rounds: len(closed) == rounds)  # type: ignore[misc]
+        await until(lambda rounds=rounds: len(closed) >= rounds)  # type: ignore[misc]
     assert statuses() == ["completed"] * 2
     assert writer.close() == 0
 
@@ -425,44 +354,13 @@ def test_other_databases_are_refused() -> None:
         ledger_engine(create_engine("mysql+pymysql://h/d", module=sqlite3), 1)
 
 
-async def test_postgresql_away_and_back(
-    own_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """PostgreSQL that dies while models think: callers are answered, rows are there afterwards."""
-    url = own_postgres_server.url(own_postgres_server.create_database())
-    monkeypatch.setenv("DATABASE_URL", url)
-    await asyncio.to_thread(upgrade, url)
-    writer = LedgerWriter(ledger_engine(get_engine(), PATIENCE))
-    executor = Executor(Recorder(writer, patience=PATIENCE), PriceList())
-    stopped = asyncio.Event()
-    open_calls: list[Call] = []
-
-    async def survive(call: Call, attempt: Attempt) -> Reply:
-        open_calls.append(call)
-        await stopped.wait()
-        return await answer(call, attempt)
-
-    calls = [asyncio.create_task(executor.run(a_call(), survive)) for _ in range(20)]
-    await until(lambda: len(open_calls) == 20)
-    await asyncio.to_thread(own_postgres_server.stop, "immediate")
-    stopped.set()
-    assert len(await asyncio.gather(*calls)) == 20
-    with pytest.raises(LLMRecordingError):
-        await executor.run(a_call(), answer)
-    await asyncio.to_thread(own_postgres_server.start)
-    get_engine().dispose()
-    await until(lambda: statuses() == ["completed"] * 20)
-    assert await asyncio.to_thread(writer.close) == 0
-    engine_for(url).dispose()
-
-
 SCRIPT = """
     import asyncio, os, sys
     sys.path[:0] = ["backend", "."]
     from tests.llm_services.test_recording import a_call, answer, never
     from modules.llm_services.executor import Executor
     from modules.llm_services.pricing import PriceList
-    from modules.llm_services.recording import LedgerWriter, Recorder, ledger_engine
+    from modules.llm_services.recording import LedgerWriter, Recorder, Spool, ledger_engine
     from modules.shared.db import get_engine
 
     writer = LedgerWriter(ledger_engine(get_engine(), 2))
@@ -559,7 +457,7 @@ def test_sqlite_connections_give_up_before_their_callers(tmp_path: Path) -> None
     engine = engine_for(f"sqlite:///{tmp_path / 'x.db'}")
     own = ledger_engine(engine, 2.0)
     with own.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 1_500
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 800
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert isinstance(connection.connection.driver_connection, sqlite3.Connection)
     own.dispose()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from modules.shared.db import get_engine
 
@@ -25,3 +25,19 @@ def daily_rows() -> list[dict[str, Any]]:
 def statuses() -> Sequence[str]:
     """The status of every row, sorted."""
     return sorted(row["status"] for row in rows())
+
+
+class Lock:
+    """Keeps everybody else from writing to a SQLite file, or to the ledger on PostgreSQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.connect()
+        if engine.dialect.name == "sqlite":
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            self._connection.exec_driver_sql("LOCK TABLE llm_requests IN EXCLUSIVE MODE")
+
+    def release(self) -> None:
+        """Let the others write."""
+        self._connection.rollback()
+        self._connection.close()

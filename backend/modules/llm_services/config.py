@@ -6,6 +6,7 @@ All faults are reported at once, by variable, and never with a secret's value.
 
 import os
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
@@ -23,11 +24,13 @@ from .setting_types import (
     ApiKey,
     BaseUrl,
     LogLevel,
+    OwnFolder,
     PayloadSettings,
     Providers,
     ProviderSettings,
     Roles,
     WritableFolder,
+    state_folder,
 )
 from .types import LLMProviderType
 from .types.images import ImageQuality
@@ -125,9 +128,15 @@ class LLMConfig(PayloadSettings, BaseSettings):
     write_timeout: float = _setting(
         "WRITE_TIMEOUT",
         2.0,
-        "How long in seconds a call waits for the ledger's database.",
+        "How long in seconds a call waits for its row, database and spool together.",
         gt=0,
         le=60,
+    )
+    spool_dir: OwnFolder | None = _setting(
+        "SPOOL_DIR",
+        None,
+        "Folder where rows wait while the database is away; `llm_services/spool` in "
+        "`$XDG_STATE_HOME` (or `~/.local/state`) when unset.",
     )
     price_overrides: FilePath | None = _setting(
         "PRICE_OVERRIDES", None, "JSON file of prices that go before the bundled ones."
@@ -194,6 +203,10 @@ class LLMConfig(PayloadSettings, BaseSettings):
         return ProviderSettings(
             api_key=given.api_key or key, base_url=given.base_url or url, api=given.api
         )
+
+    def spool_base(self) -> Path | None:
+        """The folder of the spools of all databases, made when it is not there."""
+        return self.spool_dir or state_folder(os.environ.get("XDG_STATE_HOME"))
 
     def variable(self, setting: str) -> str:
         """The variable that a setting was read from, for errors that are found later."""

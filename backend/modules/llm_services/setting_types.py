@@ -1,8 +1,12 @@
 """What the text of a setting may be, cleaned and checked: keys, URLs, mappings, levels."""
 
 import json
+import logging
+import os
 import re
 import tempfile
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -19,6 +23,8 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from .types import PayloadMode
+
+logger = logging.getLogger(__name__)
 
 ApiFormat = Literal["responses", "chat"]
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
@@ -65,6 +71,41 @@ def _writable_folder(value: Path) -> Path:
         raise ValueError(f"takes no files: {error.strerror}") from None
 
 
+def _made_folder(value: Path) -> Path:
+    """A folder of ours, made when it is not there; what we make is nobody else's to read."""
+    try:
+        value.expanduser().mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot be made: {error.strerror}") from None
+    return _writable_folder(value.expanduser())
+
+
+@lru_cache
+def state_folder(state_home: str | None) -> Path | None:
+    """Where rows wait by default: the user's folder for what programs keep, else a temporary one;
+    ``None`` when neither can be had, which is said once.
+
+    ``state_home`` is ``XDG_STATE_HOME`` (XDG Base Directory Specification 0.8); relative ones are
+    ignored, as it says.
+    """
+    try:
+        given = Path(state_home or "")
+        home = given if given.is_absolute() else Path.home() / ".local" / "state"
+        return _made_folder(home / "llm_services" / "spool")
+    except (ValueError, RuntimeError) as error:  # RuntimeError: the user has no home
+        folder = _temporary_folder()
+        logger.warning("LLM_SPOOL_DIR is not set; rows may wait in %s (%s)", folder, error)
+        return folder
+
+
+def _temporary_folder() -> Path | None:
+    """Ours in the folder that everybody shares, unless somebody else has made it."""
+    with suppress(ValueError):
+        folder = _made_folder(Path(tempfile.gettempdir()) / f"llm_services-{os.getuid()}")
+        return folder if folder.stat().st_uid == os.getuid() else None
+    return None
+
+
 def _mapping(value: object) -> object:
     """A mapping may also be given as one JSON text."""
     if not isinstance(value, str):
@@ -82,6 +123,7 @@ def _upper(value: object) -> object:
 ApiKey = Annotated[SecretStr, BeforeValidator(_clean_key)]
 BaseUrl = Annotated[str, AfterValidator(_clean_url)]
 WritableFolder = Annotated[Path, AfterValidator(_writable_folder)]
+OwnFolder = Annotated[Path, AfterValidator(_made_folder)]
 
 
 class ProviderSettings(BaseModel):

@@ -32,6 +32,7 @@ from .recording import (
     PayloadPolicy,
     Recorder,
     ledger_engine,
+    spool_of,
 )
 from .redaction import load_redactors
 from .repo import refresh_daily_usage
@@ -54,7 +55,8 @@ class Runtime:
         self.prices = PriceList(overrides)
         self.media = MediaStore(config.media_dir, config.media_base_url)
         ledger = ledger_engine(engine, config.write_timeout)
-        self._writer = LedgerWriter(ledger)
+        spool = spool_of(config.spool_base(), engine.url)
+        self._writer = LedgerWriter(ledger, spool, patience=config.write_timeout)
         policy = _policy(config, self.providers)
         recorder = Recorder(
             self._writer,
@@ -97,6 +99,7 @@ class Runtime:
         """Somebody on the running loop uses this runtime until `leave`."""
         loop = asyncio.get_running_loop()
         self._users[loop] = self._users.get(loop, 0) + 1
+        self._writer.begin()
 
     def leave(self) -> None:
         """The counterpart of `enter`."""

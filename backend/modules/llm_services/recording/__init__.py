@@ -1,7 +1,8 @@
 """One call = one row: ``pending`` before the first byte leaves, then exactly one final status.
 
 ``recorder`` is the door (it opens and closes a call's row), ``record`` keeps what happens in
-between, ``writer`` is the one thread per database that commits rows, in groups when many wait.
+between, ``writer`` is the one thread per database that commits rows, in groups when many wait,
+``spool`` where rows wait for a database that is away.
 """
 
 from .batches import BatchLedger, record_of
@@ -11,6 +12,8 @@ from .record import AttemptRecord, CallRecord
 from .recorder import Recorder
 from .retention import LedgerRetention
 from .rollup import DailyUsageJob
+from .spool import Spool, spool_of
+from .status import LedgerStatus
 from .writer import LedgerWriter
 
 __all__ = [
@@ -19,9 +22,12 @@ __all__ = [
     "CallRecord",
     "DailyUsageJob",
     "LedgerRetention",
+    "LedgerStatus",
     "LedgerWriter",
     "PayloadPolicy",
     "Recorder",
+    "Spool",
     "ledger_engine",
     "record_of",
+    "spool_of",
 ]

@@ -18,7 +18,8 @@ from modules.llm_services.types import Call
 from .payload import PayloadPolicy
 from .record import CallRecord
 from .rows import opening_row, outcome
-from .writer import LedgerWriter, Write
+from .writer import LedgerWriter
+from .writes import Write
 
 _GROUP = 500
 _LONGEST_LIFE = 2_000_000.0  # seconds; in milliseconds it still fits its column

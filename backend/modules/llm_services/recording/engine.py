@@ -1,5 +1,6 @@
 """The ledger's own engine: the caller's database, but never the caller's connections."""
 
+import threading
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
@@ -7,6 +8,13 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.redaction import storable_json
+
+WRITER_THREAD = "llm-ledger-writer"
+_SHARE = 0.4  # of a caller's patience, so that the database and then the spool fit into it
+_NETWORK = {
+    "connect_timeout": 2,  # seconds, libpq's least
+    "tcp_user_timeout": 10_000,  # ms without a sign of the server until a connection is dead
+}
 
 
 def ledger_engine(engine: Engine, patience: float) -> Engine:
@@ -27,11 +35,22 @@ def ledger_engine(engine: Engine, patience: float) -> Engine:
             f"the ledger speaks SQLite and PostgreSQL, not {engine.dialect.name}"
         )
     own = create_engine(engine.url, pool=engine.pool.recreate(), json_serializer=storable_json)
-    milliseconds = round(patience * 1000 * 0.75)  # the database gives up before its caller does
+    milliseconds = round(patience * 1000 * _SHARE)
     event.listen(own, "connect", lambda connection, _: prepare(connection, milliseconds))
     if own.dialect.driver == "psycopg":
         event.listen(own, "connect", lambda connection, _: _use_our_json(connection))
+        if not event.contains(engine, "do_connect", _bound_network):
+            event.listen(engine, "do_connect", _bound_network)
     return own
+
+
+def _bound_network(_dialect: Any, _record: Any, _arguments: Any, parameters: Any) -> None:
+    """A server that vanished keeps the writer for seconds. The copied pool connects through the
+    caller's engine, whose own connections stay as they are.
+    """
+    if threading.current_thread().name == WRITER_THREAD:
+        for name, value in _NETWORK.items():
+            parameters.setdefault(name, value)
 
 
 def _bound_sqlite(connection: Any, milliseconds: int) -> None:

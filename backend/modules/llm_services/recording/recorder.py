@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Turns calls into rows. ``patience`` is how many seconds a call waits for the database."""
+    """Turns calls into rows. ``patience`` is how many seconds a call waits for its row."""
 
     def __init__(
         self,
@@ -39,8 +39,9 @@ class Recorder:
     async def recording(self, call: Call) -> AsyncIterator[CallRecord]:
         """One row for what happens inside.
 
-        The row is committed as ``pending`` before the body runs; if that fails, the body does not
-        run and `LLMRecordingError` says why. However the body ends, the row gets its outcome:
+        The row is durable as ``pending`` before the body runs, in the database or, while that is
+        away, in the spool; if neither takes it, the body does not run and `LLMRecordingError`
+        says why. However the body ends, the row gets its outcome:
         the record says ``completed``, an `LLMError` makes it ``failed``, a cancellation
         ``cancelled``. The outcome is in the writer's hands before the caller goes on, so that
         neither a second cancellation nor a closed event loop can lose it.
@@ -66,8 +67,7 @@ class Recorder:
                 refusal = await write.done
         except TimeoutError:
             refusal = LLMRecordingError(
-                f"the ledger's database did not take the row within {self._patience:g} s; if the "
-                "caller holds an uncommitted write, commit before calling"
+                f"neither the ledger's database nor its spool took the row in {self._patience:g} s"
             )
             # The row may come to be although nobody waits for it any more: never leave it open.
             record.failed(refusal)

@@ -3,6 +3,11 @@
 A caller hands over a row and awaits the commit that holds it. While one commit is under way the
 next rows gather, so that a thousand callers cost a few commits, and a lone caller one, without a
 timer. SQLite has one writer at a time anyway; free writers would only fight for its lock.
+
+When the database refuses, or says nothing for too long, every row that waits goes to the spool,
+and so does every new one: the database is *away*. The thread then tries it from time to time,
+writes there what was spooled, and rows take the short way again. A row may well be written twice:
+to the spool, and by a commit that came through after all. The second time changes nothing.
 """
 
 import asyncio
@@ -13,43 +18,29 @@ import queue
 import threading
 import time
 import weakref
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, inspect
-from sqlalchemy.exc import (
-    DBAPIError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    SQLAlchemyError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import Engine
 
-from modules.llm_services import repo
 from modules.llm_services.exceptions import LLMRecordingError
-from modules.llm_services.models import LLMRequest
+
+from .drain import Drain
+from .engine import WRITER_THREAD
+from .spool import Spool
+from .spooler import Spooler
+from .status import LedgerStatus
+from .store import Store
+from .writes import Write, tell
 
 logger = logging.getLogger(__name__)
 
 _GROUP = 500  # rows a transaction: bounds memory and how long the lock is held
-_PATIENCE = 1.0  # seconds until an outcome that the database refused is tried again
 _IDLE = 10.0  # seconds without work after which the thread and its connection end
-_AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
-"""The database is down, locked, full or read-only: nothing is wrong with the row."""
-
-
-@dataclass(slots=True, eq=False)
-class Write:
-    """A row on its way to the database. ``done`` ends with the commit, or with the refusal."""
-
-    opens: bool
-    row: Mapping[str, Any]
-    done: "asyncio.Future[LLMRecordingError | None]"
-    bare: bool = False
+_SHORTEST, _LONGEST = 0.2, 2.0  # seconds between two attempts at a database that is away
+_BOUND, _BOUND_AFTER_TROUBLE = 0.5, 0.1  # of the patience: a row is spooled after so long
+_TROUBLED = 10.0  # seconds for which a database that was away is trusted less
 
 
 class LedgerWriter:
@@ -57,17 +48,40 @@ class LedgerWriter:
 
     Its thread begins with the first row and ends after ``idle`` seconds without one; the next row
     begins another. So an idle process holds no connection, and a forgotten writer nothing at all.
+    ``patience`` is how many seconds a caller waits for a row and its outcome together.
     """
 
-    def __init__(self, engine: Engine, *, idle: float = _IDLE) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        spool: Spool | None = None,
+        *,
+        patience: float = 2.0,
+        idle: float = _IDLE,
+    ) -> None:
         self._engine = engine
+        self._spool = spool or Spool()
+        self._patience = patience
         self._idle = idle
+        self._drain = Drain(self._spool)
+        self._spooler = Spooler(self._spool, self._end)
         self._inbox: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
-        self._refused: list[Write] = []
-        self._unsettled: set[Write] = set()
+        self._returned: list[Write] = []
+        self._waiting: dict[Write, None] = {}
+        self._away: LLMRecordingError | None = None
+        self._came_back = -_TROUBLED
+        self._pause = _SHORTEST
+        self._stopping = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         _writers.add(self)
+
+    def begin(self) -> None:
+        """Look for rows that ended processes left in the spool, and write them."""
+        self._drain.look_again()
+        with self._lock:
+            self._stopping = False
+            self._ensure_thread()
 
     def open(self, row: Mapping[str, Any]) -> Write:
         """Hand over an opening row. It is dropped if its ``done`` is cancelled in time."""
@@ -75,172 +89,195 @@ class LedgerWriter:
 
     def settle(self, row: Mapping[str, Any]) -> Write:
         """Hand over an outcome. It is written whether or not anybody still waits for it, and
-        kept and tried again while the database refuses.
+        kept and tried again while neither the database nor the spool takes it.
         """
         return self._put(row, opens=False)
 
+    def status(self) -> LedgerStatus:
+        """How the ledger is doing. Reads the spool's files: not for an event loop."""
+        spooled = self._spool.spooled()
+        return LedgerStatus(
+            mode="normal" if self._away is None else "away",
+            unwritten=len(self._waiting),
+            spooled=spooled.rows,
+            oldest=spooled.oldest,
+            torn=self._spool.torn,
+            rejected=self._spool.rejected,
+        )
+
     def close(self, patience: float = 10.0) -> int:
-        """Write what waits, for ``patience`` seconds at most. Returns how many rows were left."""
-        thread = self.stop()
-        if thread is not None:
-            thread.join(patience)
-        left = len(self._unsettled)
+        """Write what waits, for ``patience`` seconds at most; what the database does not take by
+        then stays in the spool. Returns how many outcomes are in neither.
+        """
+        deadline = time.monotonic() + patience
+        self._stop(patience * 0.8)
+        while self._waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
+        left, spooled = len(self._waiting), self._spool.release()
+        if spooled:
+            logger.warning("the ledger was closed: %d rows wait in its spool", spooled)
         if left:
             logger.error("the ledger was closed with %d outcomes unwritten", left)
         return left
 
-    def stop(self) -> threading.Thread | None:
-        """Tell the thread to write what waits and end; returns it, if there is one."""
+    def _stop(self, patience: float) -> None:
+        """Let the thread write what waits and end. One that is stuck ends when nothing waits."""
         with self._lock:
-            thread, self._thread = self._thread, None
+            self._stopping = True
+            if self._waiting:
+                self._ensure_thread()
+            thread = self._thread
         if thread is not None:
             self._inbox.put(None)
-        return thread
+            thread.join(patience)
+            if thread.is_alive() and self._waiting:
+                self._go_away(LLMRecordingError("the ledger's database did not answer in time"))
 
     def _put(self, row: Mapping[str, Any], *, opens: bool) -> Write:
-        write = Write(opens, row, asyncio.get_running_loop().create_future())
-        if not opens:
-            self._unsettled.add(write)
+        loop = asyncio.get_running_loop()
+        write = Write(opens, row, loop.create_future())
         with self._lock:
-            self._inbox.put(write)
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="llm-ledger-writer", daemon=True
-                )
-                self._thread.start()
+            if opens and self._away is not None and not self._away.retryable:
+                write.done.set_result(LLMRecordingError(str(self._away), retryable=False))
+                return write
+            self._waiting[write], self._stopping = None, False
+            if self._away is None:
+                self._inbox.put(write)
+                write.overdue = loop.call_later(self._bound(), self._overdue, write)
+            else:
+                self._spooler.put([write])
+            self._ensure_thread()
         return write
 
-    def _run(self) -> None:
-        group: list[Write | None] = []
-        while self._goes_on(group):
-            group = self._gather()
-            refused, self._refused = self._refused, []
-            self._write([*refused, *(write for write in group if write is not None)])
+    def _bound(self) -> float:
+        return self._patience * (_BOUND_AFTER_TROUBLE if self._is_troubled else _BOUND)
 
-    def _goes_on(self, group: Sequence[Write | None]) -> bool:
-        """Until `stop`, or until there is nothing to do for a while."""
-        if None in group:
-            self._drain()
-        elif group or self._refused:
-            return True
+    @property
+    def _is_troubled(self) -> bool:
+        """Whether the database was away lately. When it is locked by one caller after another, as
+        SQLite may be, it seems to be back between any two of them.
+        """
+        return time.monotonic() - self._came_back < _TROUBLED
+
+    def _overdue(self, write: Write) -> None:
+        if not write.done.done():
+            self._go_away(LLMRecordingError("the ledger's database did not answer in time"))
+
+    def _go_away(self, refusal: LLMRecordingError) -> None:
+        """From now on rows go to the spool, and first of all those that wait."""
         with self._lock:
-            if None not in group and not self._inbox.empty():
-                return True
-            self._engine.dispose()
-            if self._thread is threading.current_thread():
-                self._thread = None
-        return False
+            if self._away is not None:
+                self._away = refusal
+                return
+            self._away = refusal
+            self._pause = min(self._pause * 2, _LONGEST)
+            self._spooler.database = str(refusal)
+            self._spooler.put(list(self._waiting))
+        logger.warning("rows wait in the ledger's spool: %s", refusal)
 
-    def _drain(self) -> None:
-        while self._refused:
-            time.sleep(_PATIENCE / 10)
-            refused, self._refused = self._refused, []
-            self._write(refused)
-
-    def _gather(self) -> list[Write | None]:
-        """Wait for something to do, then take all that waits; nothing after an idle time."""
-        group: list[Write | None] = []
-        with suppress(queue.Empty):
-            group.append(self._inbox.get(timeout=_PATIENCE if self._refused else self._idle))
-            while len(group) < _GROUP and group[-1] is not None:
-                group.append(self._inbox.get_nowait())
-        return group
-
-    def _write(self, group: Sequence[Write]) -> None:
-        """Commit a group; if one row spoils it, commit each for itself."""
-        writes = [write for write in group if not (write.opens and write.done.cancelled())]
-        error = self._commit(writes) if writes else None
-        if error is None:
-            self._end(writes, None)
-        elif isinstance(error, _AWAY):
-            self._wait_or_refuse(writes, error)
-        elif len(writes) > 1:
-            for write in writes:
-                self._write([write])
-        else:
-            self._give_up(writes[0], error)
-
-    def _commit(self, writes: Sequence[Write]) -> Exception | None:
-        """One transaction; a second one when the connection turns out to have died meanwhile."""
-        error = self._transact(writes)
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
-            return self._transact(writes)
-        return error
-
-    def _transact(self, writes: Sequence[Write]) -> Exception | None:
-        """Whatever a driver raises is an answer to the callers: this thread must go on."""
-        try:
-            with self._engine.begin() as connection:
-                _apply(connection, writes)
-        except Exception as error:  # noqa: BLE001 - it is handed on, not swallowed
-            return error
-        return None
-
-    def _wait_or_refuse(self, writes: Sequence[Write], error: Exception) -> None:
-        """An opening row stops its call; an outcome waits until the database is back, unless its
-        table is gone, and with it the row that it belongs to.
-        """
-        refusal = self._explain(error)
-        waits = [write for write in writes if refusal.retryable and not write.opens]
-        if waits:
-            self._refused.extend(waits)
-            logger.warning("%d outcomes wait for the ledger's database: %s", len(waits), refusal)
-        self._end([write for write in writes if write not in waits], refusal)
-
-    def _give_up(self, write: Write, error: Exception) -> None:
-        """A row that the database cannot hold. An outcome is tried once more without its content:
-        that a call ended is worth more than how.
-        """
-        refusal = self._explain(error)
-        if write.opens or write.bare:
-            self._end([write], refusal)
-            return
-        logger.error("request %s: the outcome is stored bare: %s", write.row["row_id"], refusal)
-        write.row, write.bare = repo.bare_outcome(write.row, str(refusal)), True
-        self._write([write])
+    def _ensure_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=WRITER_THREAD, daemon=True)
+            self._thread.start()
 
     def _end(self, writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
-        self._unsettled.difference_update(writes)
-        _tell(writes, refusal)
+        with self._lock:
+            for write in writes:
+                self._waiting.pop(write, None)
+        tell(writes, refusal)
 
-    def _explain(self, error: Exception) -> LLMRecordingError:
-        cause = type(getattr(error, "orig", None) or error).__name__
-        if not self._table_is_missing():
-            return LLMRecordingError(f"the ledger's database did not take the row ({cause})")
-        return LLMRecordingError(
-            "the table llm_requests does not exist: run `alembic upgrade head`", retryable=False
-        )
+    def _run(self) -> None:
+        store = Store(self._engine)
+        while self._thread is threading.current_thread():
+            if self._away is None:
+                self._serve(store)
+            else:
+                self._try_again(store)
+        store.close()
 
-    def _table_is_missing(self) -> bool:
-        try:
-            return not inspect(self._engine).has_table(LLMRequest.__tablename__)
-        except SQLAlchemyError:
-            return False
+    def _serve(self, store: Store) -> None:
+        """Write what waits: first what was spooled, so that rows stay in order."""
+        refusal = self._drain.own(store, to_the_end=True)
+        if refusal is not None:
+            self._go_away(refusal)
+            return
+        if not self._drain.clear():
+            return  # the database went away, and rows were appended meanwhile
+        more, refusal = self._drain.adopted(store)
+        if refusal is not None and refusal.retryable:
+            self._go_away(refusal)
+            return
+        group = self._gather(0 if more or self._stopping else self._idle)
+        if group:
+            self._write(store, group)
+        elif not more:
+            self._end_thread()
 
+    def _gather(self, seconds: float) -> list[Write]:
+        """Wait for something to do, then take all that waits; nothing after the given time."""
+        group, self._returned = self._returned, []
+        with suppress(queue.Empty):
+            if not group and (write := self._inbox.get(timeout=seconds)) is not None:
+                group.append(write)
+            while len(group) < _GROUP:
+                if (write := self._inbox.get_nowait()) is not None:
+                    group.append(write)
+        unwanted = [write for write in group if not write.is_wanted]
+        if unwanted:
+            self._end(unwanted, None)
+        return [write for write in group if write in self._waiting]
 
-def _apply(connection: Connection, writes: Sequence[Write]) -> None:
-    opening = [write.row for write in writes if write.opens]
-    if opening:
-        repo.insert_pending(connection, opening)
-    outcomes = [write.row for write in writes if not write.opens]
-    if outcomes:
-        repo.settle(connection, outcomes)
+    def _write(self, store: Store, group: Sequence[Write]) -> None:
+        written = store.write(group)
+        if written.refusal is None:
+            if not self._is_troubled:
+                self._pause = _SHORTEST
+            for write, refusal in written.spoilt:
+                self._end([write], refusal)
+            self._end([write for write in group if write in self._waiting], None)
+        elif written.refusal.retryable:
+            self._go_away(written.refusal)
+        else:
+            self._end(group, written.refusal)
 
+    def _try_again(self, store: Store) -> None:
+        """Try a database that was away; when it is back, and has what was spooled, use it."""
+        if not self._stopping:
+            with suppress(queue.Empty):
+                self._inbox.get(timeout=self._pause)
+        refusal = store.probe() or self._drain.own(store, to_the_end=False)
+        if refusal is None:
+            self._come_back()
+            return
+        self._go_away(refusal)
+        self._pause = min(self._pause * 2, _LONGEST)
+        if self._stopping:
+            self._give_up()
 
-def _tell(writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
-    """Wake the callers, with one call into each of their loops."""
-    waiting: dict[asyncio.AbstractEventLoop, list[Write]] = defaultdict(list)
-    for write in writes:
-        waiting[write.done.get_loop()].append(write)
-    for loop, told in waiting.items():
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_wake, told, refusal)
+    def _come_back(self) -> None:
+        with self._lock:
+            self._away, self._came_back = None, time.monotonic()
+        returned = self._spooler.take_back()
+        with self._lock:
+            if self._away is None:
+                self._returned = returned
+            else:
+                self._spooler.put(returned)
+        self._drain.look_again()
+        logger.info("the ledger's database is back")
 
+    def _give_up(self) -> None:
+        """At the end of the process: what is in the spool stays there, the rest is tried again."""
+        if self._waiting:
+            time.sleep(self._pause)
+        else:
+            self._end_thread()
 
-def _wake(writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
-    for write in writes:
-        if not write.done.done():
-            write.done.set_result(refusal)
+    def _end_thread(self) -> None:
+        with self._lock:
+            if self._inbox.empty() and not self._returned:
+                self._drain.release()
+                self._thread = None
 
 
 _writers: weakref.WeakSet[LedgerWriter] = weakref.WeakSet()

@@ -17,7 +17,7 @@ from .rollup import (
     stale_days,
 )
 from .usage import UsageRepo, Window
-from .writing import SETTLED_COLUMNS, bare_outcome, insert_pending, settle
+from .writing import SETTLED_COLUMNS, bare_outcome, insert_pending, settle, touch
 
 __all__ = [
     "LATENCY_BOUNDS_MS",
@@ -38,4 +38,5 @@ __all__ = [
     "refresh_day",
     "settle",
     "stale_days",
+    "touch",
 ]

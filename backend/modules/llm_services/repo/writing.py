@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
@@ -112,6 +113,14 @@ def insert_pending(connection: Connection, rows: Sequence[Mapping[str, Any]]) ->
 def settle(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the outcome of rows, each with ``row_id`` and all of `SETTLED_COLUMNS`."""
     connection.execute(_SETTLE, rows)
+
+
+_NOWHERE = UUID(int=0)
+
+
+def touch(connection: Connection) -> None:
+    """A write that changes no row: it fails where any other would, but for want of room."""
+    connection.execute(update(TABLE).where(TABLE.c.id == _NOWHERE).values(id=_NOWHERE))
 
 
 _BARE = frozenset(
