@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
 from modules.llm_services.exceptions import LLMRecordingError
-from modules.llm_services.executor import Executor
+from modules.llm_services.executor import Executor, Invoke
 from modules.llm_services.pricing import PriceList
 from modules.llm_services.providers.base import Attempt, Reply
 from modules.llm_services.public import LLMMessageDTO, open_llm_services
@@ -47,11 +47,11 @@ class Ledger:
 
         return list(await asyncio.gather(*(one() for _ in range(count))))
 
-    async def one_after_the_other(self, until_set: asyncio.Event) -> int:
+    async def one_after_the_other(self, until_set: asyncio.Event, invoke: Invoke = answer) -> int:
         """Make calls until an event; how many."""
         count = 0
         while not until_set.is_set():
-            await self.executor.run(a_call(), answer)
+            await self.executor.run(a_call(), invoke)
             count += 1
         return count
 
@@ -114,14 +114,11 @@ async def test_nobody_waits_for_a_writer_that_is_stuck(ledger: Ledger, database_
     await until(lambda: statuses() == ["completed"] * 10)
 
 
-async def test_callers_that_hold_uncommitted_writes(
-    database_url: str, tmp_path: Path, vendor: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_callers_that_hold_uncommitted_writes(ledger: Ledger) -> None:
     """200 callers write, await a model, then commit or roll back: none is locked out by the
     ledger, and each has its row.
     """
-    monkeypatch.setenv("LLM_WRITE_TIMEOUT", "0.5")
-    callers = create_engine(database_url, pool_size=20)
+    callers = create_engine(get_engine().url, pool_size=20)
     with callers.begin() as connection:
         connection.execute(text("CREATE TABLE notes (word TEXT)"))
     turn = asyncio.Semaphore(1 if callers.dialect.name == "sqlite" else 20)
@@ -130,12 +127,11 @@ async def test_callers_that_hold_uncommitted_writes(
         async with turn:  # SQLite has one writer at a time, also without us
             with callers.connect() as connection:
                 await asyncio.to_thread(connection.execute, text("INSERT INTO notes VALUES ('x')"))
-                await llm.generate_response(HELLO, model="gpt-4o")
+                await ledger.executor.run(a_call(), answer)
                 connection.commit() if number % 2 else connection.rollback()
 
-    async with open_llm_services() as llm:
-        await asyncio.gather(*(caller(number) for number in range(200)))
-    assert statuses() == ["completed"] * 200
+    await asyncio.gather(*(caller(number) for number in range(200)))
+    await until(lambda: statuses() == ["completed"] * 200)
     with callers.begin() as connection:
         assert connection.execute(text("SELECT count(*) FROM notes")).scalar() == 100
     callers.dispose()
@@ -359,8 +355,7 @@ async def test_a_full_disk_and_then_room_again(
     for _ in range(20):
         await ledger.executor.run(a_call(), fill_then_answer)
     with pytest.raises(LLMRecordingError, match="nor did its spool"):
-        while True:
-            await ledger.executor.run(a_call(), fill_then_answer)
+        await ledger.one_after_the_other(asyncio.Event(), fill_then_answer)
     small_files(resource.RLIM_INFINITY)
     await ledger.calls(5)
     lock.release()

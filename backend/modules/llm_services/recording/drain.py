@@ -10,7 +10,7 @@ from modules.llm_services.exceptions import LLMRecordingError
 from .lines import Entry, SpooledRow, line_of
 from .segment import Segment
 from .spool import Spool
-from .store import Store
+from .store import Store, Written
 
 logger = logging.getLogger(__name__)
 
@@ -89,14 +89,13 @@ class Drain:
             _leave(segment, error)
             return None
         entries = [entry for entry in chunk.entries if not self._belongs_to_rejected(entry)]
-        lost: list[Entry] = [entry for entry in chunk.entries if self._belongs_to_rejected(entry)]
-        if entries:
-            written = store.write(entries)
-            if written.refusal is not None:
-                return written.refusal
-            for entry, refusal in written.spoilt:
-                self._reject(entry, refusal)
-                lost.append(entry)
+        written = store.write(entries) if entries else Written[SpooledRow]()
+        if written.refusal is not None:
+            return written.refusal
+        for entry, refusal in written.spoilt:
+            self._reject(entry, refusal)
+        spoilt = {entry for entry, _refusal in written.spoilt}
+        lost = [e for e in chunk.entries if e in spoilt or self._belongs_to_rejected(e)]
         self._set_aside(segment, chunk.torn, lost)
         segment.start = chunk.end
         return None

@@ -134,7 +134,8 @@ class Segment:
         descriptor, self._descriptor = self._descriptor, None
         self.start = self.end
         if descriptor is not None:
-            os.close(descriptor)
+            with suppress(OSError):
+                os.close(descriptor)
 
     @property
     def _open(self) -> int:
