@@ -48,7 +48,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/recorded_stream.py:begin": "closes the connection of whoever goes away",
     "llm_services/recording/payload.py:stored": "what a redactor chokes on is withheld, not leaked",
     "llm_services/redaction/redactors.py:_load": "the operator's module may raise anything",
-    "llm_services/recording/writer.py:_transact": "the one thread that writes must go on",
+    "llm_services/recording/store.py:_transact": "the one thread that writes must go on",
 }
 """Functions of the modules that catch everything, and why."""
 

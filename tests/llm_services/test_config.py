@@ -1,5 +1,7 @@
 """The environment is read once, checked whole, and keeps its secrets."""
 
+import os
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from modules.llm_services.config import (
     settings_table,
 )
 from modules.llm_services.exceptions import LLMConfigurationError
+from modules.llm_services.setting_types import state_folder
 
 SECRET = "sk-SENTINEL-0123456789abcdef"
 
@@ -399,3 +402,40 @@ def test_a_default_is_a_good_value() -> None:
     """Every default passes its own check."""
     defaults: dict[str, Any] = LLMConfig().model_dump()
     assert LLMConfig.model_validate(defaults) == LLMConfig()
+
+
+def test_the_spools_folder_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It need not exist, nobody else can read it, and one that cannot be made is named."""
+    base = configured(monkeypatch, LLM_SPOOL_DIR=str(tmp_path / "a" / "b")).spool_base()
+    assert base == tmp_path / "a" / "b"
+    assert base.stat().st_mode & 0o077 == 0
+    (tmp_path / "file").touch()
+    with pytest.raises(LLMConfigurationError, match="LLM_SPOOL_DIR: cannot be made"):
+        configured(monkeypatch, LLM_SPOOL_DIR=str(tmp_path / "file" / "b"))
+
+
+def test_the_spools_folder_by_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is the user's; without a home a temporary one, which is said; or none, if that is
+    somebody else's.
+    """
+    monkeypatch.delenv("LLM_SPOOL_DIR")
+    state_folder.cache_clear()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert create_llm_config_from_env().spool_base() == tmp_path / "state/llm_services/spool"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert create_llm_config_from_env().spool_base() == tmp_path / ".local/state/llm_services/spool"
+    assert caplog.text == ""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ours = state_folder(str(tmp_path / "file"))
+    assert ours is not None
+    assert ours.name == f"llm_services-{os.getuid()}"
+    assert "LLM_SPOOL_DIR is not set" in caplog.text
+    monkeypatch.setattr(os, "getuid", lambda: -7)
+    assert state_folder(str(tmp_path / "file" / "x")) is None
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    assert state_folder(str(tmp_path / "file" / "y")) is None
+    state_folder.cache_clear()

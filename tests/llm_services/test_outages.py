@@ -3,8 +3,9 @@
 import asyncio
 import resource
 import sqlite3
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from modules.llm_services.pricing import PriceList
 from modules.llm_services.providers.base import Attempt, Reply
 from modules.llm_services.public import LLMMessageDTO, open_llm_services
 from modules.llm_services.recording import LedgerWriter, Recorder, Spool, ledger_engine
+from modules.llm_services.recording.lines import SpooledRow, line_of
+from modules.llm_services.recording.record import CallRecord
+from modules.llm_services.recording.rows import opening_row, outcome
 from modules.llm_services.types import Call
 from modules.shared.db import engine_for, get_engine
 from sandbox import Sandbox
@@ -28,13 +32,38 @@ PATIENCE = 1.0
 HELLO = [LLMMessageDTO(role="user", content="Rivers carry sand to the sea.")]
 
 
+class SlowSpool(Spool):
+    """A spool on a disk that hangs while it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.goes_on = threading.Event()
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Wait, then append."""
+        self.goes_on.wait(30)
+        super().append(lines)
+
+
+class GrowingSpool(Spool):
+    """A spool that gets another row just before it is cleared for the first time."""
+
+    more: Sequence[bytes] = ()
+
+    def clear(self) -> bool:
+        """Append, then clear."""
+        more, self.more = self.more, ()
+        if more and self.own is not None:
+            self.append(more)
+        return super().clear()
+
+
 class Ledger:
     """A writer on the test's database, with the road before it and the spool behind it."""
 
-    def __init__(self, folder: Path | None, engine: Engine | None = None) -> None:
-        self.spool = Spool(folder)
-        own = ledger_engine(engine or get_engine(), PATIENCE)
-        self.writer = LedgerWriter(own, self.spool, patience=PATIENCE)
+    def __init__(self, spool: Spool) -> None:
+        own = ledger_engine(get_engine(), PATIENCE)
+        self.writer = LedgerWriter(own, spool, patience=PATIENCE)
         self.executor = Executor(Recorder(self.writer, patience=PATIENCE), PriceList())
 
     async def calls(self, count: int) -> list[float]:
@@ -59,7 +88,7 @@ class Ledger:
 @pytest.fixture
 async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[Ledger]:
     """A ledger with a spool, closed at the end."""
-    ledger = Ledger(tmp_path / "rows")
+    ledger = Ledger(Spool(tmp_path / "rows"))
     yield ledger
     assert await asyncio.to_thread(ledger.writer.close) == 0
 
@@ -172,13 +201,13 @@ async def test_what_is_left_is_drained_by_whoever_comes(
     """A shutdown during an outage leaves its rows in the spool, says so, and the next start
     writes them before anybody calls.
     """
-    first = Ledger(tmp_path / "rows")
+    first = Ledger(Spool(tmp_path / "rows"))
     lock = locks()
     await first.calls(20)
     assert await asyncio.to_thread(first.writer.close, 5) == 0
     assert "40 rows wait in its spool" in caplog.text
     lock.release()
-    second = Ledger(tmp_path / "rows")
+    second = Ledger(Spool(tmp_path / "rows"))
     second.writer.begin()
     await until(lambda: statuses() == ["completed"] * 20)
     assert await asyncio.to_thread(second.writer.close) == 0
@@ -189,7 +218,7 @@ async def test_without_a_spool_outcomes_wait(database_url: str, locks: Callable[
     """Where there is no spool, an outcome waits in memory, and what a shutdown leaves is counted;
     a new call is refused and sends nothing.
     """
-    ledger = Ledger(None)
+    ledger = Ledger(Spool())
     made: list[Lock] = []
 
     async def lock_then_answer(call: Call, attempt: Attempt) -> Reply:
@@ -228,11 +257,70 @@ async def test_neither_takes_the_row(
     assert statuses() == ["completed"]
 
 
+async def test_away_again_before_it_was_back(
+    database_url: str, tmp_path: Path, locks: Callable[[], Lock]
+) -> None:
+    """A database that fails again while the spool still works loses nobody's row."""
+    spool = SlowSpool(tmp_path / "rows")
+    ledger = Ledger(spool)
+    lock = locks()
+    writes = [ledger.writer.open(opening_row(CallRecord(a_call())))]
+    await until(lambda: ledger.writer._away is not None)
+    writes += [ledger.writer.open(opening_row(CallRecord(a_call()))) for _ in range(5)]
+    lock.release()
+    await until(lambda: ledger.writer._away is None)
+    ledger.writer._go_away(LLMRecordingError("again"))
+    spool.goes_on.set()
+    assert await asyncio.gather(*(write.done for write in writes)) == [None] * 6
+    await until(lambda: statuses() == ["pending"] * 6)
+    assert await asyncio.to_thread(ledger.writer.close) == 0
+
+
+async def test_a_row_that_comes_last_is_not_cleared_away(
+    database_url: str, tmp_path: Path, locks: Callable[[], Lock]
+) -> None:
+    """What is appended while the spool seems drained is drained as well."""
+    spool = GrowingSpool(tmp_path / "rows")
+    spool.more = [line_of(SpooledRow(opens=True, row=opening_row(CallRecord(a_call()))))]
+    ledger = Ledger(spool)
+    lock = locks()
+    await ledger.calls(1)
+    lock.release()
+    await until(lambda: statuses() == ["completed", "pending"])
+    assert await asyncio.to_thread(ledger.writer.close) == 0
+
+
+async def test_a_clock_that_rings_late(ledger: Ledger) -> None:
+    """A row that was written in time is no sign of trouble."""
+    write = ledger.writer.open(opening_row(CallRecord(a_call())))
+    assert await write.done is None
+    ledger.writer._overdue(write)
+    assert (await asyncio.to_thread(ledger.writer.status)).mode == "normal"
+
+
+async def test_rows_that_json_cannot_say(ledger: Ledger, locks: Callable[[], Lock]) -> None:
+    """On the way to the spool, such a row stops its call, and such an outcome is made bare."""
+    lock = locks()
+    record = CallRecord(a_call())
+    unsayable = {**opening_row(CallRecord(a_call())), "context_data": {"what": object()}}
+    first = ledger.writer.open(opening_row(record))
+    refused = ledger.writer.open(unsayable)
+    gone = ledger.writer.open(opening_row(CallRecord(a_call())))
+    gone.done.cancel()
+    assert await first.done is None
+    assert "cannot be stored" in str(await refused.done)
+    record.cancelled()
+    settled = ledger.writer.settle({**outcome(record), "response_raw": {"what": object()}})
+    assert await settled.done is None
+    lock.release()
+    await until(lambda: statuses() == ["cancelled"])
+
+
 async def test_no_table_is_no_outage(
     empty_database_url: str, tmp_path: Path, locks: Callable[[], Lock]
 ) -> None:
     """Without the table, calls are refused with what to do, and nothing is spooled."""
-    ledger = Ledger(tmp_path / "rows")
+    ledger = Ledger(Spool(tmp_path / "rows"))
     for _ in range(2):
         with pytest.raises(LLMRecordingError, match="alembic upgrade head") as refused:
             await ledger.executor.run(a_call(), answer)
@@ -294,7 +382,7 @@ async def test_a_server_that_is_gone_under_load(
     url = own_postgres_server.url(own_postgres_server.create_database())
     monkeypatch.setenv("DATABASE_URL", url)
     await asyncio.to_thread(upgrade, url)
-    ledger = Ledger(tmp_path / "rows")
+    ledger = Ledger(Spool(tmp_path / "rows"))
     done = asyncio.Event()
     serving = [asyncio.create_task(ledger.one_after_the_other(done)) for _ in range(20)]
     await until(lambda: len(statuses()) > 20)
@@ -354,7 +442,7 @@ async def test_a_full_disk_and_then_room_again(
 
     for _ in range(20):
         await ledger.executor.run(a_call(), fill_then_answer)
-    with pytest.raises(LLMRecordingError, match="nor did its spool"):
+    with pytest.raises(LLMRecordingError, match="nor"):
         await ledger.one_after_the_other(asyncio.Event(), fill_then_answer)
     small_files(resource.RLIM_INFINITY)
     await ledger.calls(5)

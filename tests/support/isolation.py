@@ -14,7 +14,14 @@ _PREFIXES = (
 _NAMES = frozenset(
     (
         *("TEMPERATURE", "MAX_TOKENS", "REQUEST_TIMEOUT", "MAX_RETRIES", "ENABLE_WEB_SEARCH"),
-        *("WEB_SEARCH_CONTEXT_SIZE", "DATABASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
+        *(
+            "WEB_SEARCH_CONTEXT_SIZE",
+            "DATABASE_URL",
+            "XDG_STATE_HOME",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+        ),
     )
 )
 

@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import tempfile
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -100,10 +99,11 @@ def state_folder(state_home: str | None) -> Path | None:
 
 def _temporary_folder() -> Path | None:
     """Ours in the folder that everybody shares, unless somebody else has made it."""
-    with suppress(ValueError):
+    try:
         folder = _made_folder(Path(tempfile.gettempdir()) / f"llm_services-{os.getuid()}")
-        return folder if folder.stat().st_uid == os.getuid() else None
-    return None
+    except ValueError:
+        return None
+    return folder if folder.stat().st_uid == os.getuid() else None
 
 
 def _mapping(value: object) -> object:

@@ -43,13 +43,15 @@ class Drain:
     def clear(self) -> bool:
         """Empty our own segment, when it is drained; whether it is empty now."""
         own = self._spool.own
-        torn = own.torn if own is not None else 0
+        if own is None:
+            return True
+        torn = own.torn
         try:
             cleared = self._spool.clear()
         except OSError as error:
             _leave(own, error)
             return True
-        if cleared and own is not None:
+        if cleared:
             _report(own, torn)
         return cleared
 
@@ -118,13 +120,12 @@ class Drain:
             self._spool.set_aside(segment, ".rejected", [line_of(entry) for entry in lost])
 
 
-def _leave(segment: Segment | None, error: OSError) -> None:
+def _leave(segment: Segment, error: OSError) -> None:
     """A file that the disk no longer gives is left to a later process: to drain what was drained
     changes nothing.
     """
-    if segment is not None and segment.is_open:
-        logger.error("the ledger's spool %s is left as it is: %s", segment.path, error.strerror)
-        segment.abandon()
+    logger.error("the ledger's spool %s is left as it is: %s", segment.path, error.strerror)
+    segment.abandon()
 
 
 def _report(segment: Segment, torn: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 from zlib import crc32
 
+from modules.llm_services import repo
 from modules.llm_services.models import LLMRequest
 from modules.llm_services.redaction import storable_json
 from modules.shared.db import Guid, UtcDateTime
@@ -49,7 +50,8 @@ def entry_of(line: bytes) -> SpooledRow | None:
         return None
     try:
         record = json.loads(text)
-        return SpooledRow(record["opens"], _typed(record["row"]))
+        row = _typed(record["row"])
+        return SpooledRow(opens=True, row=row) if record["opens"] else _outcome(row)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -69,11 +71,16 @@ def _typed(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _outcome(row: dict[str, Any]) -> SpooledRow:
+    return SpooledRow(opens=False, row={**_NOTHING, **row})
+
+
 def _reader(column_type: Any) -> Callable[[Any], Any]:
     if isinstance(column_type, Guid):
         return UUID
     return datetime.fromisoformat if isinstance(column_type, UtcDateTime) else lambda value: value
 
 
+_NOTHING = dict.fromkeys(repo.SETTLED_COLUMNS)  # an older version's outcome has fewer columns
 _READERS = {column.name: _reader(column.type) for column in LLMRequest.__table__.columns}
 _READERS["row_id"] = UUID  # an outcome's name for the row that it belongs to

@@ -60,10 +60,10 @@ class Spool:
         with self._lock:
             if self.own is None or not self.own.end:
                 return True
-            if self.own.is_drained:
+            drained = self.own.is_drained
+            if drained:
                 self.own.clear()
-                return True
-            return False
+            return drained
 
     def orphans(self) -> list[Segment]:
         """The segments of processes that are gone, oldest first; they are ours from now on."""

@@ -242,17 +242,16 @@ class LedgerWriter:
 
     def _try_again(self, store: Store) -> None:
         """Try a database that was away; when it is back, and has what was spooled, use it."""
-        if not self._stopping:
-            with suppress(queue.Empty):
-                self._inbox.get(timeout=self._pause)
+        with suppress(queue.Empty):
+            self._inbox.get(timeout=self._pause)
         refusal = store.probe() or self._drain.own(store, to_the_end=False)
         if refusal is None:
             self._come_back()
             return
         self._go_away(refusal)
         self._pause = min(self._pause * 2, _LONGEST)
-        if self._stopping:
-            self._give_up()
+        if self._stopping and not self._waiting:  # all is durable: another process may go on
+            self._end_thread()
 
     def _come_back(self) -> None:
         with self._lock:
@@ -265,13 +264,6 @@ class LedgerWriter:
                 self._spooler.put(returned)
         self._drain.look_again()
         logger.info("the ledger's database is back")
-
-    def _give_up(self) -> None:
-        """At the end of the process: what is in the spool stays there, the rest is tried again."""
-        if self._waiting:
-            time.sleep(self._pause)
-        else:
-            self._end_thread()
 
     def _end_thread(self) -> None:
         with self._lock:
