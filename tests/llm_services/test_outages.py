@@ -206,9 +206,10 @@ async def test_what_is_left_is_drained_by_whoever_comes(
     await first.calls(20)
     assert await asyncio.to_thread(first.writer.close, 5) == 0
     assert "40 rows wait in its spool" in caplog.text
-    lock.release()
     second = Ledger(Spool(tmp_path / "rows"))
     second.writer.begin()
+    await until(lambda: second.writer.status().mode == "away")
+    lock.release()
     await until(lambda: statuses() == ["completed"] * 20)
     assert await asyncio.to_thread(second.writer.close) == 0
     assert list((tmp_path / "rows").iterdir()) == []
@@ -276,6 +277,32 @@ async def test_away_again_before_it_was_back(
     assert await asyncio.to_thread(ledger.writer.close) == 0
 
 
+async def test_a_disk_that_hangs(
+    database_url: str, tmp_path: Path, locks: Callable[[], Lock]
+) -> None:
+    """A caller waits for its patience and no longer, nothing is sent, and no row stays open."""
+    spool = SlowSpool(tmp_path / "rows")
+    ledger = Ledger(spool)
+    lock = locks()
+    first = asyncio.create_task(ledger.calls(1))
+    await until(lambda: ledger.writer._away is not None)
+    late = asyncio.create_task(ledger.calls(1))
+    for call in (first, late):
+        with pytest.raises(LLMRecordingError, match="neither the ledger's database nor its spool"):
+            await call
+    spool.goes_on.set()
+    lock.release()
+    assert await asyncio.to_thread(ledger.writer.close) == 0
+    assert set(statuses()) <= {"failed"}
+
+
+async def test_more_than_a_group(ledger: Ledger) -> None:
+    """Any number of rows may come at once."""
+    writes = [ledger.writer.open(opening_row(CallRecord(a_call()))) for _ in range(1_200)]
+    assert set(await asyncio.gather(*(write.done for write in writes))) == {None}
+    await until(lambda: len(statuses()) == 1_200)
+
+
 async def test_a_row_that_comes_last_is_not_cleared_away(
     database_url: str, tmp_path: Path, locks: Callable[[], Lock]
 ) -> None:
@@ -308,6 +335,9 @@ async def test_rows_that_json_cannot_say(ledger: Ledger, locks: Callable[[], Loc
     gone = ledger.writer.open(opening_row(CallRecord(a_call())))
     gone.done.cancel()
     assert await first.done is None
+    alone = ledger.writer.open(opening_row(CallRecord(a_call())))
+    alone.done.cancel()
+    await until(lambda: alone not in ledger.writer._waiting)
     assert "cannot be stored" in str(await refused.done)
     record.cancelled()
     settled = ledger.writer.settle({**outcome(record), "response_raw": {"what": object()}})
