@@ -16,7 +16,13 @@ from modules.llm_services.executor import Executor, Invoke
 from modules.llm_services.pricing import PriceList
 from modules.llm_services.providers.base import Attempt, Reply
 from modules.llm_services.public import LLMMessageDTO, open_llm_services
-from modules.llm_services.recording import LedgerWriter, Recorder, Spool, ledger_engine
+from modules.llm_services.recording import (
+    LedgerWriter,
+    PayloadPolicy,
+    Recorder,
+    Spool,
+    ledger_engine,
+)
 from modules.llm_services.recording.lines import SpooledRow, line_of
 from modules.llm_services.recording.record import CallRecord
 from modules.llm_services.recording.rows import opening_row, outcome
@@ -29,6 +35,7 @@ from tests.support.migrations import upgrade
 from tests.support.postgres import PostgresServer, StopMode
 
 PATIENCE = 1.0
+POLICY = PayloadPolicy()
 HELLO = [LLMMessageDTO(role="user", content="Rivers carry sand to the sea.")]
 
 
@@ -265,9 +272,9 @@ async def test_away_again_before_it_was_back(
     spool = SlowSpool(tmp_path / "rows")
     ledger = Ledger(spool)
     lock = locks()
-    writes = [ledger.writer.open(opening_row(CallRecord(a_call())))]
+    writes = [ledger.writer.open(opening_row(CallRecord(a_call()), POLICY))]
     await until(lambda: ledger.writer._away is not None)
-    writes += [ledger.writer.open(opening_row(CallRecord(a_call()))) for _ in range(5)]
+    writes += [ledger.writer.open(opening_row(CallRecord(a_call()), POLICY)) for _ in range(5)]
     lock.release()
     await until(lambda: ledger.writer._away is None)
     ledger.writer._go_away(LLMRecordingError("again"))
@@ -298,7 +305,7 @@ async def test_a_disk_that_hangs(
 
 async def test_more_than_a_group(ledger: Ledger) -> None:
     """Any number of rows may come at once."""
-    writes = [ledger.writer.open(opening_row(CallRecord(a_call()))) for _ in range(1_200)]
+    writes = [ledger.writer.open(opening_row(CallRecord(a_call()), POLICY)) for _ in range(1_200)]
     assert set(await asyncio.gather(*(write.done for write in writes))) == {None}
     await until(lambda: len(statuses()) == 1_200)
 
@@ -308,7 +315,7 @@ async def test_a_row_that_comes_last_is_not_cleared_away(
 ) -> None:
     """What is appended while the spool seems drained is drained as well."""
     spool = GrowingSpool(tmp_path / "rows")
-    spool.more = [line_of(SpooledRow(opens=True, row=opening_row(CallRecord(a_call()))))]
+    spool.more = [line_of(SpooledRow(opens=True, row=opening_row(CallRecord(a_call()), POLICY)))]
     ledger = Ledger(spool)
     lock = locks()
     await ledger.calls(1)
@@ -319,7 +326,7 @@ async def test_a_row_that_comes_last_is_not_cleared_away(
 
 async def test_a_clock_that_rings_late(ledger: Ledger) -> None:
     """A row that was written in time is no sign of trouble."""
-    write = ledger.writer.open(opening_row(CallRecord(a_call())))
+    write = ledger.writer.open(opening_row(CallRecord(a_call()), POLICY))
     assert await write.done is None
     ledger.writer._overdue(write)
     assert (await asyncio.to_thread(ledger.writer.status)).mode == "normal"
@@ -329,18 +336,18 @@ async def test_rows_that_json_cannot_say(ledger: Ledger, locks: Callable[[], Loc
     """On the way to the spool, such a row stops its call, and such an outcome is made bare."""
     lock = locks()
     record = CallRecord(a_call())
-    unsayable = {**opening_row(CallRecord(a_call())), "context_data": {"what": object()}}
-    first = ledger.writer.open(opening_row(record))
+    unsayable = {**opening_row(CallRecord(a_call()), POLICY), "context_data": {"what": object()}}
+    first = ledger.writer.open(opening_row(record, POLICY))
     refused = ledger.writer.open(unsayable)
-    gone = ledger.writer.open(opening_row(CallRecord(a_call())))
+    gone = ledger.writer.open(opening_row(CallRecord(a_call()), POLICY))
     gone.done.cancel()
     assert await first.done is None
-    alone = ledger.writer.open(opening_row(CallRecord(a_call())))
+    alone = ledger.writer.open(opening_row(CallRecord(a_call()), POLICY))
     alone.done.cancel()
     await until(lambda: alone not in ledger.writer._waiting)
     assert "cannot be stored" in str(await refused.done)
     record.cancelled()
-    settled = ledger.writer.settle({**outcome(record), "response_raw": {"what": object()}})
+    settled = ledger.writer.settle({**outcome(record, POLICY), "response_raw": {"what": object()}})
     assert await settled.done is None
     lock.release()
     await until(lambda: statuses() == ["cancelled"])

@@ -1,6 +1,6 @@
 """What the ledger costs, and how long an outage is felt. From the root, with a PostgreSQL:
 
-    PYTHONPATH=backend:. python benchmarks/ledger.py [cost] [drain] [outage]
+    PYTHONPATH=backend:. python benchmarks/ledger_writes.py [cost] [drain] [outage]
 
 ``cost``: rows opened and settled, one and a hundred at once. ``drain``: 10,000 spooled rows while
 calls go on. ``outage``: PostgreSQL stopped for ten seconds under a hundred calls a second.
@@ -20,7 +20,13 @@ from modules.llm_services.executor import Executor
 from modules.llm_services.ids import uuid7
 from modules.llm_services.pricing import PriceList
 from modules.llm_services.providers.base import Attempt, Reply
-from modules.llm_services.recording import LedgerWriter, Recorder, Spool, ledger_engine
+from modules.llm_services.recording import (
+    LedgerWriter,
+    PayloadPolicy,
+    Recorder,
+    Spool,
+    ledger_engine,
+)
 from modules.llm_services.recording.lines import SpooledRow, line_of
 from modules.llm_services.recording.record import CallRecord
 from modules.llm_services.recording.rows import opening_row, outcome
@@ -30,6 +36,7 @@ from tests.support.migrations import upgrade
 from tests.support.postgres import PostgresServer
 
 PATIENCE = 2.0
+POLICY = PayloadPolicy()
 LEFT_BEHIND = 5_000  # calls, of two rows each
 STOPS, STARTS, ENDS = 300, 1_300, 1_600  # of the calls, a hundred a second
 
@@ -111,9 +118,9 @@ async def drain(url: str) -> None:
     lines: list[bytes] = []
     for _ in range(LEFT_BEHIND):
         record = CallRecord(a_call())
-        lines.append(line_of(SpooledRow(opens=True, row=opening_row(record))))
+        lines.append(line_of(SpooledRow(opens=True, row=opening_row(record, POLICY))))
         record.cancelled()
-        lines.append(line_of(SpooledRow(opens=False, row=outcome(record))))
+        lines.append(line_of(SpooledRow(opens=False, row=outcome(record, POLICY))))
     (folder / "gone.jsonl").write_bytes(b"".join(lines))
     async with bench(url, folder) as ledger:
         began = time.perf_counter()
