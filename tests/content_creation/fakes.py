@@ -18,7 +18,9 @@ from modules.content_creation.lesson import (
     SectionPlan,
     SectionText,
 )
+from modules.llm_services.attribution import attributed
 from modules.llm_services.public import LLMError, LLMMessageDTO
+from modules.llm_services.types import Attribution
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -55,8 +57,7 @@ class Asked:
     answer: type[BaseModel]
     task: str
     model: str | None
-    user_id: UUID | None
-    options: dict[str, Any]
+    attribution: Attribution
     request_id: UUID
 
 
@@ -81,11 +82,11 @@ class FakeModels:
         self,
         messages: Sequence[LLMMessageDTO],
         response_model: type[T],
-        user_id: UUID | None = None,
+        user_id: UUID | None = None,  # noqa: ARG002
         model: str | None = None,
         temperature: float | None = None,  # noqa: ARG002 - the Protocol's signature
         max_tokens: int | None = None,  # noqa: ARG002
-        **options: Any,
+        **_options: Any,
     ) -> tuple[T, UUID]:
         """Answer, raise or wait."""
         request_id = uuid4()
@@ -94,8 +95,7 @@ class FakeModels:
                 answer=response_model,
                 task=messages[-1].text,
                 model=model,
-                user_id=user_id,
-                options=options,
+                attribution=attributed({}),
                 request_id=request_id,
             )
         )

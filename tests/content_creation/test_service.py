@@ -86,15 +86,14 @@ async def test_a_lesson_can_be_read_again(units: UnitsOfWork) -> None:
 
 
 async def test_every_call_says_for_whom_and_for_what(units: UnitsOfWork) -> None:
-    """User, feature, topic and part go along with each call, for the ledger."""
+    """User, topic and part are said around each call, for the ledger."""
     models, user_id = FakeModels(), uuid4()
     topic = await _service(models, units).create_topic(NEW, user_id)
-    assert {call.user_id for call in models.asked} == {user_id}
-    assert {call.options["feature"] for call in models.asked} == {"content_creation"}
-    assert {call.options["conversation_id"] for call in models.asked} == {str(topic.id)}
-    places = [
-        (c.options["context"]["part"], c.options["context"]["position"]) for c in models.asked
-    ]
+    said = [call.attribution for call in models.asked]
+    assert {one.user_id for one in said} == {user_id}
+    assert {one.conversation_id for one in said} == {str(topic.id)}
+    contexts = [one.context or {} for one in said]
+    places = [(str(context["part"]), context["position"]) for context in contexts]
     assert sorted(places) == sorted((part.kind, part.position) for part in topic.parts)
 
 

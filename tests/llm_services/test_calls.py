@@ -51,7 +51,7 @@ def test_a_bare_call_takes_everything_from_the_configuration() -> None:
     assert call.parameters == {}
     assert (call.timeout, call.max_retries) == (120.0, 2)
     assert (call.provider, call.requested_model) == ("openai", "fast")
-    assert call.attribution == Attribution()
+    assert call.attribution == Attribution(feature="tests")
     assert call.output_type is None
 
 

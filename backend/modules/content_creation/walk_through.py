@@ -13,7 +13,6 @@ from .drafts import Draft, draft_of
 from .exceptions import TopicNotFoundError
 from .repo import TopicRepo
 from .units import UnitsOfWork
-from .writer import FEATURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,6 @@ class WalkThrough:
             async with self._llm.stream_response(
                 messages,
                 user_id=draft.user_id,
-                feature=FEATURE,
                 conversation_id=str(draft.topic_id),
                 context={"part": "walk_through"},
             ) as stream:

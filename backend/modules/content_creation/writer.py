@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from typing import Protocol
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from modules.llm_services.public import GeneratesImages, GeneratesStructured, SearchesWeb
+from modules.llm_services.public import (
+    GeneratesImages,
+    GeneratesStructured,
+    SearchesWeb,
+    attribution,
+)
 
 from . import prompts
 from .drafts import Draft, PartTask
 from .dto import PartKind
 from .lesson import Glossary, Illustration, Link, Outline, QuestionSet, Reading, SectionText
-
-FEATURE = "content_creation"
-"""What the ledger's rows of this module carry in ``feature``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +59,6 @@ LINKS = 5
 """Pages to read on that a search may bring."""
 
 
-class _OnTheRow(TypedDict):
-    feature: str
-    conversation_id: str
-    context: Mapping[str, str | int]
-
-
 class LessonWriter:
     """Turns a part that is missing into an answer and the ledger's row for it."""
 
@@ -70,31 +66,35 @@ class LessonWriter:
         self._llm = llm
 
     async def write(self, draft: Draft, part: PartTask) -> tuple[BaseModel, UUID]:
-        """Ask a model for ``part``. Raises ``LLMError``."""
+        """Ask a model for ``part``. Raises ``LLMError``.
+
+        The topic is the conversation: all that a lesson took is found in the ledger by its id.
+        """
+        with attribution(
+            user_id=draft.user_id,
+            conversation_id=str(part.topic_id),
+            context={"part": part.kind, "position": part.position},
+        ):
+            return await self._ask(draft, part)
+
+    async def _ask(self, draft: Draft, part: PartTask) -> tuple[BaseModel, UUID]:
         if part.kind is PartKind.ILLUSTRATION:
-            return await self._illustrate(draft, part)
+            return await self._illustrate(draft)
         if part.kind is PartKind.READING:
-            return await self._research(draft, part)
+            return await self._research(draft)
         recipe = RECIPES[part.kind]
         return await self._llm.generate_structured_response(
             prompts.lesson_messages(draft.source, draft.level, recipe.task(draft, part)),
             recipe.answer,
-            user_id=draft.user_id,
             model=recipe.role,
-            **_on_the_row(part),
         )
 
-    async def _illustrate(self, draft: Draft, part: PartTask) -> tuple[BaseModel, UUID]:
-        prompt = prompts.picture_prompt(draft.plan)
-        url, request_id = await self._llm.generate_image(
-            prompt, user_id=draft.user_id, **_on_the_row(part)
-        )
+    async def _illustrate(self, draft: Draft) -> tuple[BaseModel, UUID]:
+        url, request_id = await self._llm.generate_image(prompts.picture_prompt(draft.plan))
         return Illustration(url=url, description=draft.plan.title), request_id
 
-    async def _research(self, draft: Draft, part: PartTask) -> tuple[BaseModel, UUID]:
-        found, request_id = await self._llm.search_web(
-            [draft.plan.title], user_id=draft.user_id, max_results=LINKS, **_on_the_row(part)
-        )
+    async def _research(self, draft: Draft) -> tuple[BaseModel, UUID]:
+        found, request_id = await self._llm.search_web([draft.plan.title], max_results=LINKS)
         links = [
             Link(
                 title=page["title"] or page["url"],
@@ -104,12 +104,3 @@ class LessonWriter:
             for page in found
         ]
         return Reading(links=links), request_id
-
-
-def _on_the_row(part: PartTask) -> _OnTheRow:
-    """The topic is the conversation: all that a lesson took is found in the ledger by its id."""
-    return {
-        "feature": FEATURE,
-        "conversation_id": str(part.topic_id),
-        "context": {"part": part.kind, "position": part.position},
-    }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import arguments
 from .arguments.options import COMMON_OPTIONS
+from .attribution import attributed
 from .exceptions import LLMInputError
 from .ids import uuid7
 from .roles import ModelChoice, resolve_model
@@ -125,9 +126,11 @@ def special_call(
 
 
 def _attribution(user_id: object, given: Mapping[str, Any]) -> Attribution:
+    """What the call says of itself, and where it is silent, what is said around it."""
     named = {name: given[name] for name in given if name in _ATTRIBUTION}
-    user = None if user_id is None else arguments.uuid("user_id", user_id)
-    return Attribution(user_id=user, **named)
+    if user_id is not None:
+        named["user_id"] = arguments.uuid("user_id", user_id)
+    return attributed(named)
 
 
 def batch_calls(

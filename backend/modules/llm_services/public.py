@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from modules.shared.db import get_engine, get_session, session_factory
 
+from .attribution import attribution
 from .exceptions import (
     LLMAuthenticationError,
     LLMBadRequestError,
@@ -71,6 +72,7 @@ from .protocols import (
 from .repo import LLMRequestRepo
 from .service import LLMAdminService, LLMService
 from .types import (
+    AttributionValues,
     AudioPart,
     ContentPart,
     DocumentPart,
@@ -124,6 +126,7 @@ from .types.usage_report import (
     UsageRow,
     UsageTotals,
 )
+from .web import AttributionMiddleware, attribute_requests
 from .wiring import hold, media_store, release
 
 
@@ -196,6 +199,8 @@ def read_image(url: str) -> GeneratedImage:
 
 
 __all__ = [
+    "AttributionMiddleware",
+    "AttributionValues",
     "AudioFile",
     "AudioFormat",
     "AudioPart",
@@ -289,6 +294,8 @@ __all__ = [
     "TranscriptionOptions",
     "UsageRow",
     "UsageTotals",
+    "attribute_requests",
+    "attribution",
     "llm_services_admin_provider",
     "llm_services_lifespan",
     "llm_services_provider",

@@ -46,6 +46,8 @@ def _opening(record: CallRecord) -> dict[str, Any]:
         "conversation_id": attribution.conversation_id,
         "feature": attribution.feature,
         "tenant": attribution.tenant,
+        "trace_id": attribution.trace_id,
+        "span_id": attribution.span_id,
         "input_preview": None,  # of what is kept of the messages, so the policy makes it
         "dropped_params": None,
         "additional_params": _parameters(call, sent),

@@ -23,7 +23,7 @@ from .batch import (
     BatchState,
     BatchStatusDTO,
 )
-from .call import Attribution, Call
+from .call import Attribution, AttributionValues, Call
 from .embeddings import EmbeddingOptions
 from .images import GeneratedImage, GivenImages, ImageEditOptions, ImageOptions, Picture
 from .messages import LLMMessageDTO
@@ -60,6 +60,7 @@ LLMResponse = LLMResponseDTO
 
 __all__ = [
     "Attribution",
+    "AttributionValues",
     "AudioFile",
     "AudioFormat",
     "AudioPart",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -23,6 +23,19 @@ class Attribution:
     tenant: str | None = None
     conversation_id: str | None = None
     context: Mapping[str, JsonValue] | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+class AttributionValues(TypedDict, total=False):
+    """The arguments of `attribution`, as a web application reads them off a request."""
+
+    user_id: UUID | str | None
+    feature: str | None
+    tenant: str | None
+    conversation_id: str | None
+    context: Mapping[str, JsonValue] | None
+    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

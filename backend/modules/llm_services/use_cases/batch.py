@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from modules.llm_services import arguments
+from modules.llm_services.attribution import attribution, current_feature
 from modules.llm_services.batches import LateAnswer
 from modules.llm_services.calls import batch_call, batch_calls
 from modules.llm_services.types import (
@@ -35,9 +36,10 @@ class BatchUseCases(UseCases):
     ) -> BatchDTO:
         """Hand over requests for one model. See `RunsBatches.submit_batch`."""
         runtime = self._runtime
-        batch, calls = await asyncio.to_thread(
-            batch_calls, requests, user_id, model, options, runtime.config, runtime.providers
-        )
+        with attribution(feature=current_feature()):  # a thread does not know who called
+            batch, calls = await asyncio.to_thread(
+                batch_calls, requests, user_id, model, options, runtime.config, runtime.providers
+            )
         self._warn_about_open_transaction()
         provider = await runtime.provider(batch.provider)
         batch_id = await runtime.batches.submit(batch, calls, provider.batches)
