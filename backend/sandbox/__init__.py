@@ -30,6 +30,7 @@ What shall go wrong is written behind the model's name after a colon, or in the 
 `invalid_json`        structured output and tool arguments: JSON that does not fit the schema;
                       `broken_json`: no JSON.
 `cached=N`            N of the prompt tokens are said to come from the cache.
+`cost=USD`            the usage says what the answer cost, as OpenRouter's does.
 `cut=N` `sever=N`     a stream ends after N events: tidily but unfinished; or the connection dies.
 `stream_error`        an error event in the middle of a stream (after `cut=N` events, if given).
 `drip=S`              S seconds between the events of a stream.

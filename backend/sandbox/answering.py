@@ -161,5 +161,6 @@ def _measured(ask: Ask, said: Answer, fault: Fault, prompt: int) -> Answer:
         completion=spoken + reasoning,
         reasoning=reasoning,
         cached=min(fault.cached, prompt),
+        cost=fault.cost,
     )
     return replace(said, text=text, finish=finish, citations=kept, usage=usage)

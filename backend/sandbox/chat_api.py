@@ -162,6 +162,7 @@ def _sum(answers: list[Answer]) -> Usage:
         completion=sum(a.usage.completion for a in answers),
         reasoning=sum(a.usage.reasoning for a in answers),
         cached=answers[0].usage.cached,
+        cost=answers[0].usage.cost,
     )
 
 
@@ -182,4 +183,5 @@ def usage_object(usage: Usage) -> Json:
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },
+        **usage.told,
     }

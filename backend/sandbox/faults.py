@@ -47,6 +47,7 @@ class Fault:
     no_usage: bool = False
     wrong_model: bool = False
     cached: int = 0
+    cost: float | None = None
     cut: int | None = None
     sever: int | None = None
     stream_error: bool = False
@@ -75,6 +76,7 @@ def _whole(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
+    """Seconds, or dollars: neither is negative, nor in the thousands."""
     value = float(text)
     if not 0 <= value <= 3600:  # noqa: PLR2004 - an hour is longer than any deadline under test
         raise ValueError(text)
@@ -82,7 +84,7 @@ def _seconds(text: str) -> float:
 
 
 _READERS: Mapping[str, Callable[[str], object]] = {
-    **dict.fromkeys(("slow", "drip"), _seconds),
+    **dict.fromkeys(("slow", "drip", "cost"), _seconds),
     **dict.fromkeys(("status", "times", "retry_after_date", "cached", "cut", "sever"), _whole),
     "batch": _end_of_batch,
     **dict.fromkeys(("code", "retry_after", "retry_after_ms", "should_retry"), str),

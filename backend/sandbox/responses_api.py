@@ -224,6 +224,7 @@ def usage_object(usage: Usage) -> Json:
         "output_tokens": usage.completion,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.prompt + usage.completion,
+        **usage.told,
     }
 
 

@@ -22,13 +22,19 @@ _PIECE = re.compile(r"\w{1,6}|[^\w\s]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one answer; `completion` includes `reasoning`."""
+    """Tokens of one answer; `completion` includes `reasoning`. `cost` is USD, where it is told."""
 
     prompt: int
     completion: int
     reasoning: int = 0
     cached: int = 0
     cache_write: int = 0
+    cost: float | None = None
+
+    @property
+    def told(self) -> dict[str, float]:
+        """What goes into a usage beside the tokens."""
+        return {} if self.cost is None else {"cost": self.cost}
 
 
 def count(text: str) -> int:

@@ -321,7 +321,7 @@ def test_an_entry_prices_every_unit() -> None:
 )
 def test_what_an_entry_leaves_out_is_unknown(unit: str) -> None:
     """An entry for text does not make sound, pictures and searches free."""
-    usage = replace(TEXT, **{unit: 1})
+    usage = Usage.from_dict(TEXT.as_dict() | {unit: 1})
     assert overridden(TEXT, input_per_mtok=1, output_per_mtok=1).total is not None
     assert overridden(usage, input_per_mtok=1, output_per_mtok=1) == UNKNOWN
 

@@ -36,7 +36,9 @@ class PriceOverride(BaseModel):
     """A price that goes before the table's: a contract, a local engine, a model it lacks.
 
     ``provider`` and ``model`` are globs, in any case; both dates are inclusive, in UTC. An entry
-    holds for every service tier, or only for the ``service_tier`` it names, such as ``batch``.
+    holds for every service tier, or only for the ``service_tier`` it names, such as ``batch``;
+    for prompts of every length, or only for those of more tokens than ``above_prompt_tokens``
+    (such entries stand before the plain one: the first that matches wins).
     ``…_per_mtok`` are USD per million tokens: cached and written ones cost as input where they
     have none of their own, images that are sent likewise; other media must have theirs.
     ``per_request`` is USD per HTTP request (an image at a flat price, say), ``per_search`` per web
@@ -48,6 +50,7 @@ class PriceOverride(BaseModel):
     provider: str
     model: str
     service_tier: str | None = None
+    above_prompt_tokens: Annotated[int, Field(ge=0)] | None = None
     valid_from: date | None = None
     valid_until: date | None = None
     input_per_mtok: _Usd | None = None
@@ -96,12 +99,16 @@ class PriceOverride(BaseModel):
         """The entry's prices by the table's keys."""
         return self._rates
 
-    def matches(self, provider: str, model: str, day: date, tier: str) -> bool:
-        """Whether this entry prices that model on that (UTC) day in that service tier."""
+    def matches(self, provider: str, model: str, day: date, tier: str, prompt: int = 0) -> bool:
+        """Whether this entry prices that model on that (UTC) day in that service tier, for a
+        prompt of that many tokens.
+        """
         globs = ((provider, self.provider), (model, self.model))
         named = all(fnmatchcase(name.lower(), glob.lower()) for name, glob in globs)
         in_time = (self.valid_from or day) <= day <= (self.valid_until or day)
-        return named and in_time and (self.service_tier or tier).lower() == tier.lower()
+        long_enough = self.above_prompt_tokens is None or prompt > self.above_prompt_tokens
+        in_tier = (self.service_tier or tier).lower() == tier.lower()
+        return named and in_time and in_tier and long_enough
 
 
 def load_overrides(path: str | Path) -> tuple[PriceOverride, ...]:

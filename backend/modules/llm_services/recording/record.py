@@ -53,16 +53,21 @@ class AttemptRecord:
         self.maybe_paid = True
 
     def price_by(self, prices: PriceList, call: Call, reply: Reply | None = None) -> None:
-        """What its tokens cost; without tokens there is nothing to price."""
+        """What its tokens cost; without tokens there is nothing to price.
+
+        An answer that could not be used does not say in which service tier it was made: it is
+        taken to be the one that was asked for.
+        """
         if self.usage is None:
             return
+        asked_tier = call.parameters.get("service_tier")
         self.price = prices.price(
             call.provider,
             call.model,
             self.usage,
             self.started_at,
             response_model=reply.model if reply else None,
-            service_tier=reply.service_tier if reply else None,
+            service_tier=reply.service_tier if reply else asked_tier,
         )
 
     @property
@@ -186,9 +191,10 @@ class CallRecord:
 
     @property
     def last_price(self) -> Price | None:
-        """Says where the price came from; all attempts of a call are priced alike."""
+        """Says where the price came from: the last one that is known, if any is."""
         prices = self._prices
-        return prices[-1] if prices else None
+        known = [price for price in prices if price.total is not None] or prices
+        return known[-1] if known else None
 
     @property
     def cost_details(self) -> dict[str, str] | None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from modules.llm_services.pricing import Price
 from modules.llm_services.redaction import storable_text
 from modules.llm_services.types import Call, RequestStatus
 
@@ -107,12 +108,15 @@ def _tokens(record: CallRecord) -> dict[str, Any]:
 
 
 def _money(record: CallRecord) -> dict[str, Any]:
+    """Where there is something to price there is a source, and "unknown" is one of them."""
     cost, price = record.cost, record.last_price
+    if price is not None and cost is None:
+        price = Price(None, "unknown")
     return {
         "cost_estimate": None if cost is None else float(cost),
         "cost_source": price.source if price else None,
         "price_ref": price.ref if price else None,
-        "cost_details": record.cost_details,
+        "cost_details": record.cost_details if cost is not None else None,
     }
 
 

@@ -1,6 +1,8 @@
 """Tokens and other units as providers count them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import Any, TypeVar
 
 
@@ -11,7 +13,8 @@ class Usage:
     ``prompt_tokens`` includes cached and written ones and those of images and audio,
     ``completion_tokens`` includes reasoning and those of images and audio. ``web_searches`` are
     the billable ones, ``characters`` are of text that was spoken, ``audio_seconds`` of audio that
-    was heard. ``None`` means "not reported", which is not the same as a reported zero.
+    was heard. ``reported_cost`` is USD by the provider's own word, which goes before every price
+    list. ``None`` means "not reported", which is not the same as a reported zero.
     """
 
     prompt_tokens: int | None = None
@@ -26,6 +29,7 @@ class Usage:
     web_searches: int | None = None
     characters: int | None = None
     audio_seconds: float | None = None
+    reported_cost: Decimal | None = None
 
     @property
     def total_tokens(self) -> int | None:
@@ -36,12 +40,23 @@ class Usage:
         return Usage(**{name: _sum(getattr(self, name), getattr(other, name)) for name in _UNITS})
 
     def as_dict(self) -> dict[str, Any]:
-        """The reported units only, as the row's ``attempts`` keep them."""
-        return {name: count for name in _UNITS if (count := getattr(self, name)) is not None}
+        """The reported units only, as the row's ``attempts`` keep them: JSON, money as text."""
+        known = {name: count for name in _UNITS if (count := getattr(self, name)) is not None}
+        if self.reported_cost is not None:
+            known["reported_cost"] = f"{self.reported_cost:f}"
+        return known
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Usage":
+        """The counterpart of `as_dict`; units that are not known here are left out."""
+        known = {name: stored[name] for name in _UNITS if name in stored}
+        if "reported_cost" in known:
+            known["reported_cost"] = Decimal(known["reported_cost"])
+        return cls(**known)
 
 
 _UNITS = tuple(field.name for field in fields(Usage))
-_Count = TypeVar("_Count", int, float)
+_Count = TypeVar("_Count", int, float, Decimal)
 
 
 def _sum(left: _Count | None, right: _Count | None) -> _Count | None:

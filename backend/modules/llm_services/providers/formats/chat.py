@@ -1,6 +1,7 @@
 """OpenAI's Chat Completions (``POST /chat/completions``), which most other vendors speak, too."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from modules.llm_services.exceptions import LLMBadResponseError
@@ -20,6 +21,7 @@ from modules.llm_services.types import (
 
 from .base import Count, Request, Wire, WireFormat, corrected, read
 from .media import address, encoded, filename
+from .reported import reported_cost
 from .tools import arguments_text, choice, forced, function, is_plain, tool_calls
 
 _NAMES = {
@@ -159,7 +161,7 @@ def _part(part: ContentPart) -> JsonObject:
 def reply(value: JsonObject) -> Reply:
     """The first choice in our words."""
     completion = read(_Completion, value)
-    usage = _usage(completion.usage)
+    usage = _usage(completion.usage, reported_cost(value.get("usage")))
     if not completion.choices:
         raise LLMBadResponseError("the provider's answer has no choices", usage=usage)
     first = completion.choices[0]
@@ -193,7 +195,7 @@ def _text(content: str | list[_Part] | None) -> str:
     return content or ""
 
 
-def _usage(usage: _Usage | None) -> Usage | None:
+def _usage(usage: _Usage | None, cost: Decimal | None) -> Usage | None:
     if usage is None:
         return None
     inside, outside = usage.prompt_tokens_details, usage.completion_tokens_details
@@ -205,6 +207,7 @@ def _usage(usage: _Usage | None) -> Usage | None:
         reasoning_tokens=outside.reasoning_tokens if outside else None,
         audio_input_tokens=inside.audio_tokens if inside else None,
         audio_output_tokens=outside.audio_tokens if outside else None,
+        reported_cost=cost,
     )
 
 

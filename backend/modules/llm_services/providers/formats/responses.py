@@ -1,6 +1,7 @@
 """OpenAI's Responses API (``POST /responses``), read in openai-python's types of November 2026."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from modules.llm_services.exceptions import (
@@ -27,6 +28,7 @@ from modules.llm_services.types import (
 from .base import Count, Request, Wire, WireFormat, corrected, read
 from .media import address, filename
 from .reasoning import carried, sealed_items, unsealed
+from .reported import reported_cost
 from .tools import arguments_text, choice, forced, function, is_plain, tool_calls
 
 _NAMES = {
@@ -188,7 +190,7 @@ def _text(request: Request) -> JsonObject:
 def reply(value: JsonObject) -> Reply:
     """The answer in our words. A failed run is an error although its HTTP status was a success."""
     response = read(_Response, value)
-    usage = _usage(response.usage)
+    usage = _usage(response.usage, reported_cost(value.get("usage")))
     if response.error is not None or response.status == "failed":
         raise _failure(response.error or _Error(), usage)
     if response.status in {"in_progress", "queued", "cancelled"}:
@@ -234,7 +236,7 @@ def _failure(error: _Error, usage: Usage | None) -> LLMProviderError | LLMRateLi
 _PASSING = frozenset({None, "server_error", "vector_store_timeout"})
 
 
-def _usage(usage: _Usage | None) -> Usage | None:
+def _usage(usage: _Usage | None, cost: Decimal | None) -> Usage | None:
     if usage is None:
         return None
     inside, outside = usage.input_tokens_details, usage.output_tokens_details
@@ -244,6 +246,7 @@ def _usage(usage: _Usage | None) -> Usage | None:
         cache_read_tokens=inside.cached_tokens if inside else None,
         cache_write_tokens=inside.cache_write_tokens if inside else None,
         reasoning_tokens=outside.reasoning_tokens if outside else None,
+        reported_cost=cost,
     )
 
 
