@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from sandbox.audio import speak, transcribe
 from sandbox.chat_api import complete
+from sandbox.costs import Costs
 from sandbox.embeddings import embed
 from sandbox.endpoint import Handler, State, endpoint
 from sandbox.faults import Fault
@@ -47,6 +48,7 @@ def create_app(state: State) -> Starlette:
         "/v1/files/{file_id}": files.describe,
         "/v1/files/{file_id}/content": files.download,
         "/v1/batches/{batch_id}": batches.describe,
+        "/v1/organization/costs": Costs(state.journal).describe,
     }
 
     async def journal(request: Request) -> Response:

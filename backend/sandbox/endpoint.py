@@ -86,7 +86,7 @@ def endpoint(handler: Handler, state: State) -> Callable[[Request], Awaitable[Re
 
 async def _answered(call: _Call, handler: Handler) -> Reply | None:
     """The reply, or None when the connection shall be dropped."""
-    check_key(call.request.headers)
+    check_key(call.request.headers, call.request.url.path)
     raw = await call.request.body()
     content_type = call.request.headers.get("content-type", "")
     body = await _off_loop_if_large(raw, lambda: _parse_body(content_type, raw))
@@ -104,13 +104,17 @@ async def _off_loop_if_large(raw: bytes, work: Callable[[], _T]) -> _T:
     return await run_in_threadpool(work) if len(raw) > _LARGE else work()
 
 
-def check_key(headers: Mapping[str, str]) -> None:
-    """Raise 401 without a bearer key, or with one that contains `invalid`."""
+def check_key(headers: Mapping[str, str], path: str = "") -> None:
+    """Raise 401 without a bearer key, or with one that contains `invalid`; 403 for one without
+    `admin` where only the organization's owner may look.
+    """
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise ApiError(401, "You didn't provide an API key.", code=None)
     if "invalid" in key:
         raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
+    if path.startswith("/v1/organization/") and "admin" not in key:
+        raise ApiError(403, "You have insufficient permissions: an admin key is needed.")
 
 
 def _parse_body(content_type: str, raw: bytes) -> Json:
@@ -138,7 +142,8 @@ def _take_fault(call: _Call, body: Json) -> Json:
         key = call_key(spec, call.request.url.path, client_id, body)
         call.fault = call.state.counters.now_active(parse(spec), key)
     # A path may name the model too: GET /v1/models/{id}.
-    named = {**body, **call.request.path_params}
+    queried = call.request.query_params if call.request.method == "GET" else {}
+    named = {**body, **queried, **call.request.path_params}
     return {**named, "model": model} if model else named
 
 

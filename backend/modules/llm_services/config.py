@@ -68,6 +68,9 @@ class LLMConfig(PayloadSettings, BaseSettings):
         "Endpoint of the `openai` provider; OpenAI's own by default.",
         "OPENAI_BASE_URL",
     )
+    openai_admin_key: ApiKey | None = _setting(
+        "OPENAI_ADMIN_KEY", None, "OpenAI's admin key, for `reconcile` alone: it sees the costs."
+    )
     azure_openai_api_key: ApiKey | None = _setting(
         "AZURE_OPENAI_API_KEY", None, "Key of the `azure_openai` provider.", "AZURE_OPENAI_API_KEY"
     )

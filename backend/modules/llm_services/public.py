@@ -48,6 +48,7 @@ from .exceptions import (
     LLMValidationError,
 )
 from .protocols import (
+    AuditsCosts,
     EstimatesCost,
     GeneratesAudio,
     GeneratesEmbeddings,
@@ -113,6 +114,7 @@ from .types.batch import (
 )
 from .types.embeddings import EmbeddingOptions
 from .types.images import GeneratedImage, ImageEditOptions, ImageOptions, Picture
+from .types.money import ReconcileReport, RecostReport
 from .types.paging import RequestFilter, RequestPage
 from .types.search import (
     SearchAnswer,
@@ -204,6 +206,7 @@ __all__ = [
     "AudioFile",
     "AudioFormat",
     "AudioPart",
+    "AuditsCosts",
     "BatchDTO",
     "BatchOptions",
     "BatchRequest",
@@ -263,6 +266,8 @@ __all__ = [
     "ReadsLedger",
     "ReasoningDelta",
     "ReasoningItem",
+    "ReconcileReport",
+    "RecostReport",
     "ReportsUsage",
     "RequestFilter",
     "RequestPage",

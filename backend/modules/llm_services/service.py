@@ -3,6 +3,7 @@
 No SDK, no SQL, no ``try``: what can go wrong is decided further down.
 """
 
+from .use_cases.admin.money import MoneyUseCases
 from .use_cases.admin.overview import OverviewUseCases
 from .use_cases.admin.retention import RetentionUseCases
 from .use_cases.admin.usage import UsageUseCases
@@ -40,5 +41,6 @@ class LLMAdminService(
     OverviewUseCases,
     RetentionUseCases,
     UsageUseCases,
+    MoneyUseCases,
 ):
     """Implements `LLMServicesAdminProvider` on the ledger of the repository's session."""

@@ -22,10 +22,11 @@ from .executor import Executor
 from .media import MediaStore
 from .pricing import PriceList, load_overrides
 from .pricing import warm as warm_prices
-from .providers.base import LLMProvider
-from .providers.factory import create_llm_provider, provider_names
+from .providers.base import LLMProvider, ReadsCosts
+from .providers.factory import create_costs_reader, create_llm_provider, provider_names
 from .recording import (
     BatchLedger,
+    Books,
     DailyUsageJob,
     LedgerRetention,
     LedgerWriter,
@@ -54,7 +55,7 @@ class Runtime:
         overrides = load_overrides(config.price_overrides) if config.price_overrides else ()
         self.prices = PriceList(overrides)
         self.media = MediaStore(config.media_dir, config.media_base_url)
-        ledger = ledger_engine(engine, config.write_timeout)
+        ledger = self._ledger = ledger_engine(engine, config.write_timeout)
         spool = spool_of(config.spool_base(), engine.url)
         self._writer = LedgerWriter(ledger, spool, patience=config.write_timeout)
         policy = _policy(config, self.providers)
@@ -69,6 +70,8 @@ class Runtime:
         self.retention = LedgerRetention(ledger, refresh_daily_usage)
         self.batches = BatchRoad(self.executor, rows, self.prices)
         self.daily_usage = DailyUsageJob(ledger)
+        # Prices of its own: rows that are priced again are no calls without a price.
+        self.books = Books(ledger, PriceList(overrides), self.daily_usage.refresh)
         self._adapters: WeakKeyDictionary[asyncio.AbstractEventLoop, _Adapters] = (
             WeakKeyDictionary()
         )
@@ -90,6 +93,10 @@ class Runtime:
         if making.exception() is not None:
             adapters.pop(name, None)
         return making.result()
+
+    async def costs_reader(self) -> ReadsCosts:
+        """Reads what OpenAI bills; to be closed by whoever asks. Raises `LLMConfigurationError`."""
+        return await asyncio.to_thread(create_costs_reader, self.config)
 
     async def _make(self, name: str) -> LLMProvider:
         await asyncio.to_thread(warm_prices)
@@ -127,6 +134,7 @@ class Runtime:
     async def close_ledger(self) -> None:
         """Write what the ledger still waits for, and stop its thread."""
         await asyncio.to_thread(self._writer.close)
+        self._ledger.dispose()  # jobs use it without the writer
 
 
 def _policy(config: LLMConfig, providers: Iterable[str]) -> PayloadPolicy:

@@ -1,6 +1,6 @@
 """Every argument of a caller, checked before anything is sent, written or paid."""
 
-from .basics import MAX_COUNT, Check, number, one_of, text, uuid, whole
+from .basics import MAX_COUNT, Check, day, in_order, number, one_of, text, uuid, whole
 from .batch import MAX_REQUESTS, batch_id, batch_parameters, batch_requests, response_models
 from .images import (
     IMAGE_EDIT_OPTIONS,
@@ -40,9 +40,11 @@ __all__ = [
     "batch_requests",
     "check_choice",
     "check_runnable",
+    "day",
     "given_images",
     "image_parameters",
     "image_prompt",
+    "in_order",
     "max_cost",
     "max_rounds",
     "max_tokens",

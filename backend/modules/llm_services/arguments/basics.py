@@ -5,6 +5,7 @@ names the argument, says what was wrong and what would be right.
 """
 
 from collections.abc import Callable
+from datetime import date, datetime
 from typing import Any, TypeAlias, get_args
 from uuid import UUID
 
@@ -88,6 +89,19 @@ def one_of(words: Any) -> Check:
         return str(value)
 
     return check
+
+
+def day(name: str, value: object) -> date:
+    """A day; a moment is none, for nobody knows in which zone its day is meant."""
+    if not isinstance(value, date) or isinstance(value, datetime) or value == date.max:
+        raise LLMInputError(f"{name} must be a datetime.date, not {shown(value)}")
+    return value
+
+
+def in_order(first_name: str, first: date, last_name: str, last: date) -> None:
+    """The last day is not before the first."""
+    if last < first:
+        raise LLMInputError(f"{last_name} ({last}) must not be before {first_name} ({first})")
 
 
 def kind(value: object) -> str:

@@ -5,6 +5,7 @@ from .batch import RunsBatches
 from .embeddings import GeneratesEmbeddings
 from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
+from .money import AuditsCosts
 from .overview import OverviewsLedger, ReportsUsage
 from .providers import LLMServicesAdminProvider, LLMServicesProvider
 from .retention import PurgesLedger
@@ -14,6 +15,7 @@ from .text import GeneratesStructured, GeneratesText
 from .tools import RunsTools
 
 __all__ = [
+    "AuditsCosts",
     "EstimatesCost",
     "GeneratesAudio",
     "GeneratesEmbeddings",

@@ -7,6 +7,7 @@ from .batch import RunsBatches
 from .embeddings import GeneratesEmbeddings
 from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
+from .money import AuditsCosts
 from .overview import OverviewsLedger, ReportsUsage
 from .retention import PurgesLedger
 from .search import SearchesWeb
@@ -38,6 +39,7 @@ class LLMServicesAdminProvider(
     OverviewsLedger,
     PurgesLedger,
     ReportsUsage,
+    AuditsCosts,
     Protocol,
 ):
     """What operators do with the whole ledger, across users."""

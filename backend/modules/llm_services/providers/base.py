@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import IO, Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
 
@@ -213,6 +214,29 @@ class HandlesBatches(Protocol):
 
     def unanswered(self, batch: BatchAtVendor) -> LLMError:
         """Why a request of a batch that has ended has no line; a new error for each."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostsPage:
+    """A part of what a vendor bills for a day: USD by line item, and the cursor of the next."""
+
+    items: Mapping[str, Decimal]
+    next: str | None
+
+
+class ReadsCosts(Protocol):
+    """Reads what the vendor bills; needs a key that may see it."""
+
+    async def costs(self, call: Call, attempt: Attempt, start: int, page: str | None) -> CostsPage:
+        """A page of the costs of the day that begins at ``start`` (Unix seconds).
+
+        Make exactly one HTTP request. Raises `LLMError` subclasses and nothing else.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
         ...
 
 

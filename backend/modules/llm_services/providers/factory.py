@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.types import LLMProviderType
 
-from .base import LLMProvider
+from .base import LLMProvider, ReadsCosts
 
 if TYPE_CHECKING:
     from modules.llm_services.config import LLMConfig
@@ -60,6 +60,22 @@ def create_llm_provider(config: LLMConfig, name: str = LLMProviderType.OPENAI) -
     api = settings.api or row.api
     adapter = SearchingProvider if api == "responses" else OpenAIProvider
     return adapter(name, settings, api)
+
+
+def create_costs_reader(config: LLMConfig) -> ReadsCosts:
+    """OpenAI's costs, read with the organization's admin key.
+
+    Raises `LLMConfigurationError` when there is none.
+    """
+    if config.openai_admin_key is None:
+        raise LLMConfigurationError(
+            f"{config.variable('openai_admin_key')} is not set: only an admin key sees the costs"
+        )
+    from .openai import OpenAIProvider
+
+    name = LLMProviderType.OPENAI
+    settings = config.provider(name).model_copy(update={"api_key": config.openai_admin_key})
+    return OpenAIProvider(name, settings, "responses")
 
 
 def _require(settings: ProviderSettings, row: ProviderRow) -> None:

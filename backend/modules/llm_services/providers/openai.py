@@ -32,12 +32,13 @@ from modules.llm_services.setting_types import ApiFormat, ProviderSettings
 from modules.llm_services.types import Call, GivenImages, JsonObject
 from modules.llm_services.types.audio import Recording
 
-from .base import Attempt, HandlesBatches, Reply
+from .base import Attempt, CostsPage, HandlesBatches, Reply
 from .batching import OpenAIBatches
 from .capabilities import Refusals
 from .failures import error_for_status
 from .formats import CHAT, FORMATS, WireFormat
 from .formats.base import BinaryFormat, Request
+from .formats.costs import costs_of, parsed_costs
 from .formats.embeddings import embeddings
 from .formats.images import EDITS, GENERATIONS, File, form_files
 from .formats.media import has_sound
@@ -169,6 +170,10 @@ class OpenAIProvider:
     async def transcribe(self, call: Call, _attempt: Attempt, recording: Recording) -> Reply:
         """What is said in a recording: one HTTP request."""
         return await self._exchange(TRANSCRIPTIONS, call, form_file(recording))
+
+    async def costs(self, call: Call, _attempt: Attempt, start: int, page: str | None) -> CostsPage:
+        """What the organization is billed for a day; needs an admin key: one HTTP request."""
+        return parsed_costs(await self._exchange(costs_of(start, page), call))
 
     async def _exchange(
         self,

@@ -6,6 +6,7 @@ between, ``writer`` is the one thread per database that commits rows, in groups 
 """
 
 from .batches import BatchLedger, record_of
+from .books import Books, Tally
 from .engine import ledger_engine
 from .payload import PayloadPolicy
 from .record import AttemptRecord, CallRecord
@@ -19,6 +20,7 @@ from .writer import LedgerWriter
 __all__ = [
     "AttemptRecord",
     "BatchLedger",
+    "Books",
     "CallRecord",
     "DailyUsageJob",
     "LedgerRetention",
@@ -27,6 +29,7 @@ __all__ = [
     "PayloadPolicy",
     "Recorder",
     "Spool",
+    "Tally",
     "ledger_engine",
     "record_of",
     "spool_of",

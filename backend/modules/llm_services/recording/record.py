@@ -12,7 +12,7 @@ from modules.llm_services.providers.base import Reply
 from modules.llm_services.redaction import safe_error_text
 from modules.llm_services.types import Call, JsonObject, RequestStatus, Usage
 
-_ANSWERED = "answered"
+ANSWERED = "answered"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class AttemptRecord:
 
     def answered(self, reply: Reply) -> None:
         """The provider answered and the answer is usable."""
-        self._ended(_ANSWERED)
+        self._ended(ANSWERED)
         self.http_status = reply.http_status
         self.provider_request_id = reply.provider_request_id
         self.usage = reply.usage
@@ -74,7 +74,7 @@ class AttemptRecord:
     def is_unpriced_answer(self) -> bool:
         """An answer that was used, and nobody knows what it cost."""
         priced = self.price is not None and self.price.total is not None
-        return self.outcome == _ANSWERED and not priced
+        return self.outcome == ANSWERED and not priced
 
     def _ended(self, outcome: str) -> None:
         self.outcome = outcome

@@ -90,7 +90,7 @@ def _outcome(record: CallRecord) -> dict[str, Any]:
         "attempts": [attempt.as_json() for attempt in record.attempts] or None,
         "maybe_paid": record.maybe_paid,
         **_tokens(record),
-        **_money(record),
+        **money(record),
         **_answer(record),
         **_failure(record),
     }
@@ -107,7 +107,7 @@ def _tokens(record: CallRecord) -> dict[str, Any]:
     }
 
 
-def _money(record: CallRecord) -> dict[str, Any]:
+def money(record: CallRecord) -> dict[str, Any]:
     """Where there is something to price there is a source, and "unknown" is one of them."""
     cost, price = record.cost, record.last_price
     if price is not None and cost is None:

@@ -7,6 +7,7 @@ rows at once on a connection of its own.
 from .batches import BatchRow, batch_rows
 from .health import HealthRepo
 from .listing import LedgerPages, ListedRow
+from .money import Sums, priced_page, sums, write_prices
 from .overview import LedgerOverviewRepo
 from .requests import LLMRequestRepo
 from .rollup import (
@@ -28,15 +29,19 @@ __all__ = [
     "LedgerOverviewRepo",
     "LedgerPages",
     "ListedRow",
+    "Sums",
     "UsageRepo",
     "Window",
     "bare_outcome",
     "batch_rows",
     "days_to_refresh",
     "insert_pending",
+    "priced_page",
     "refresh_daily_usage",
     "refresh_day",
     "settle",
     "stale_days",
+    "sums",
     "touch",
+    "write_prices",
 ]

@@ -27,6 +27,7 @@ from .call import Attribution, AttributionValues, Call
 from .embeddings import EmbeddingOptions
 from .images import GeneratedImage, GivenImages, ImageEditOptions, ImageOptions, Picture
 from .messages import LLMMessageDTO
+from .money import ReconcileReport, RecostReport
 from .options import (
     GenerationOptions,
     GenerationParameters,
@@ -99,7 +100,9 @@ __all__ = [
     "PurgeReport",
     "ReasoningEffort",
     "ReasoningItem",
+    "ReconcileReport",
     "Recording",
+    "RecostReport",
     "RequestStatus",
     "SearchAnswer",
     "SearchCitation",
