@@ -9,6 +9,7 @@ only a table that this migration made and that is empty is dropped. Both directi
 again after an interruption at any point.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,8 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+logger = logging.getLogger("alembic.llm_requests")
 
 TABLE = "llm_requests"
 PRIMARY_KEY = "pk_llm_requests"
@@ -149,9 +152,10 @@ def _adopt() -> None:
     if missing := sorted(INDISPENSABLE - present):
         raise CommandError(f"the table {TABLE} here lacks {', '.join(missing)}: is it another's?")
     _give_up_soon()
-    for column in _columns():
-        if column.name not in present:
-            op.add_column(TABLE, column)
+    missing_columns = [column for column in _columns() if column.name not in present]
+    logger.info("%s: adding %d columns; no row is rewritten", TABLE, len(missing_columns))
+    for column in missing_columns:
+        op.add_column(TABLE, column)
     with _index_work() as concurrently:
         # Ours first: queries are never without an index.
         _ensure_indexes(INDEXES, concurrently=concurrently)
@@ -194,8 +198,15 @@ def _ensure_indexes(
 ) -> None:
     for name in _broken_index_names([name for name, _, _ in indexes]):
         op.drop_index(name, TABLE, if_exists=True, postgresql_concurrently=concurrently)
-    for name, columns, where in indexes:
+    for number, (name, columns, where) in enumerate(indexes, 1):
+        _tell_progress(name, number, len(indexes), concurrently=concurrently)
         _create_index(name, columns, where, concurrently=concurrently, if_not_exists=True)
+
+
+def _tell_progress(name: str, number: int, total: int, *, concurrently: bool) -> None:
+    """The part that takes long: minutes for many millions of rows."""
+    beside = " beside readers and writers" if concurrently else ""
+    logger.info("%s: building index %d of %d, %s%s", TABLE, number, total, name, beside)
 
 
 def _create_index(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +15,8 @@ from sqlalchemy import event, make_url, select, text
 from sqlalchemy.engine import Engine
 
 from modules.llm_services.models import LLMRequest
-from modules.shared.db import Base, session_factory
+from modules.llm_services.repo import LLMRequestRepo
+from modules.shared.db import Base, get_engine, session_factory
 from tests.support import legacy
 from tests.support.legacy import connected, legacy_values, make_legacy_table, run, shape
 from tests.support.migrations import alembic_config, downgrade, upgrade
@@ -312,4 +314,124 @@ def test_adoption_accepts_other_types_of_ids(empty_database_url: str, id_type: s
     assert legacy_values(empty_database_url) == before
     with session_factory()() as session:
         ids = set(session.scalars(select(LLMRequest.id)))
+        found = {LLMRequestRepo(session).by_id(row_id) is not None for row_id in ids}
     assert ids == {UUID(row["id"]) for row in legacy.ROWS}
+    assert found == {True}
+
+
+@only_sqlite
+@pytest.mark.parametrize("spelt_old", ["", "user_id = replace(user_id, '-', '')"])
+def test_rows_are_found_however_their_ids_are_spelt(
+    empty_database_url: str, spelt_old: str
+) -> None:
+    """Old rows without dashes and new ones with them are one user's, newest first; both settle."""
+    make_legacy_table(empty_database_url)
+    without = ", ".join(filter(None, ["id = replace(id, '-', '')", spelt_old]))
+    run(empty_database_url, f"UPDATE llm_requests SET {without}")  # noqa: S608 - constants
+    upgrade(empty_database_url)
+    new = LLMRequest(
+        id=uuid4(), user_id=UUID(legacy.USER), provider="p", model="m", messages=[], status="failed"
+    )
+    with session_factory().begin() as session:
+        session.add(new)
+        repo = LLMRequestRepo(session)
+        repo.update_error(UUID(legacy.PENDING), {"error_type": "Interrupted"})
+    with session_factory()() as session:
+        repo = LLMRequestRepo(session)
+        mine = [row.id for row in repo.by_user(UUID(legacy.USER))]
+        settled = repo.by_id(UUID(legacy.PENDING))
+        assert mine == [new.id, UUID(legacy.PENDING), UUID(legacy.COMPLETED)]
+        assert repo.by_user(UUID(legacy.USER), limit=1, offset=1)[0].id == UUID(legacy.PENDING)
+        assert settled is not None
+        assert (settled.status, settled.error_type) == ("failed", "Interrupted")
+        assert repo.by_id(UUID(legacy.USER)) is None
+
+
+@only_sqlite
+def test_either_spelling_is_found_by_an_index(empty_database_url: str) -> None:
+    """Neither a row nor a user's rows are searched for in the whole table."""
+    upgrade(empty_database_url)
+    asked: list[tuple[str, Any]] = []
+    engine = get_engine()
+    event.listen(
+        engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, sql, values, *_: asked.append((sql, values)),
+    )
+    with session_factory()() as session:
+        LLMRequestRepo(session).by_id(uuid4())
+        LLMRequestRepo(session).by_user(uuid4())
+    with connected(empty_database_url) as connection:
+        plans = [
+            str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all())
+            for sql, values in asked
+            if sql.startswith("SELECT")
+        ]
+    assert len(plans) == 3
+    assert all("SEARCH llm_requests USING" in plan and "SCAN" not in plan for plan in plans)
+    assert not any("TEMP B-TREE FOR ORDER BY" in plan for plan in plans)
+
+
+OLD_READS = {
+    "SELECT model, count(*), sum(cost_estimate), sum(tokens_used) FROM llm_requests"
+    " WHERE status = 'completed' GROUP BY model ORDER BY model": [
+        ("gpt-4o-mini", 1, 0.1 + 0.2, 42),
+        ("new", 2, 0.75, 30),
+    ],
+    "SELECT status, count(*) FROM llm_requests WHERE status IN ('pending', 'completed', 'failed')"
+    " GROUP BY status ORDER BY status": [("completed", 3), ("failed", 2), ("pending", 1)],
+    "SELECT avg(execution_time_ms), max(retry_attempt) FROM llm_requests"
+    " WHERE provider = 'openai' AND status = 'completed' AND created_at >= '2024-01-01'": [
+        (1234.0, 1)
+    ],
+    "SELECT count(*) FROM llm_requests WHERE cost_estimate IS NULL": [(3,)],
+    "SELECT sum(cost_estimate) FROM llm_requests WHERE cached": [(0.0,)],
+    "SELECT error_type, count(*) FROM llm_requests WHERE status = 'failed' GROUP BY error_type"
+    " ORDER BY error_type": [("RateLimitError", 1), ("Timeout", 1)],
+    "SELECT id FROM llm_requests WHERE status NOT IN ('pending', 'completed', 'failed')": [
+        ("00000000-0000-0000-0000-000000000004",)
+    ],
+}
+
+
+@pytest.mark.parametrize("query", OLD_READS)
+def test_old_questions_get_right_answers(legacy_url: str, query: str) -> None:
+    """What the old engine's reports ask, over its rows and ours together.
+
+    A call that was cancelled is none of the three statuses it knows, an unknown price is no 0,
+    and a cached answer adds nothing to a sum.
+    """
+    upgrade(legacy_url)
+    ours: list[dict[str, Any]] = [
+        {"status": "completed", "cost_estimate": 0.75, "tokens_used": 30},
+        {"status": "completed", "cost_estimate": 0.0, "cached": True, "tokens_used": None},
+        {"status": "failed", "error_type": "Timeout"},
+        {"status": "cancelled"},
+    ]
+    with session_factory().begin() as session:
+        for number, said in enumerate(ours, 1):
+            row = {"provider": "house", "model": "new", "messages": [], **said}
+            session.add(LLMRequest(id=UUID(int=number), **row))
+    with connected(legacy_url) as connection:
+        cast = query.replace("'2024-01-01'", "timestamp '2024-01-01'")
+        found = connection.exec_driver_sql(cast if "postgresql" in legacy_url else query).all()
+    told = [tuple(str(v) if isinstance(v, UUID) else v for v in row) for row in found]
+    assert [tuple(map(_plain, row)) for row in told] == OLD_READS[query]
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def test_progress_is_told(legacy_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A line before each part that may take long, with how many are still to come."""
+    with caplog.at_level("INFO", "alembic.llm_requests"):
+        upgrade(legacy_url)
+    told = [r.getMessage() for r in caplog.records if r.name == "alembic.llm_requests"]
+    assert "no row is rewritten" in told[0]
+    assert [line.split(",")[0] for line in told[1:]] == [
+        f"llm_requests: building index {number} of {len(OUR_INDEXES)}"
+        for number in range(1, len(OUR_INDEXES) + 1)
+    ]
+    beside = [line.endswith("beside readers and writers") for line in told[1:]]
+    assert set(beside) == {legacy_url.startswith("postgresql")}

@@ -9,10 +9,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Dialect,
     RowMapping,
-    String,
-    Uuid,
     and_,
     bindparam,
     case,
@@ -23,10 +20,10 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from modules.llm_services.types import RequestStatus
 
+from .stored_id import StoredId
 from .stored_time import CREATED, StoredTime, between, bound
 from .writing import TABLE
 
@@ -40,17 +37,6 @@ _PRICED = (
     *("created_at", "prompt_tokens", "completion_tokens", "cache_read_tokens"),
     *("cache_write_tokens", "reasoning_tokens", "additional_params", "attempts", *MONEY),
 )
-
-
-class StoredId(TypeDecorator[Any]):
-    """An id exactly as it is stored: on SQLite older rows may spell theirs without dashes."""
-
-    impl = String
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Text where ids are text."""
-        return dialect.type_descriptor(String() if dialect.name == "sqlite" else Uuid())
 
 
 STORED_ID: ColumnElement[Any] = type_coerce(_ROW.id, StoredId)

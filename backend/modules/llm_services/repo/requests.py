@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, select, update
+from sqlalchemy import ColumnElement, Select, and_, select, update
 from sqlalchemy.orm import Session, undefer
 
 from modules.llm_services.models import LLMRequest
 from modules.llm_services.types import RequestStatus
 
+from .stored_id import has_old_spelling, is_id
 from .writing import SETTLED_COLUMNS
 
 
@@ -22,14 +23,16 @@ class LLMRequestRepo:
 
     def by_id(self, request_id: UUID) -> LLMRequest | None:
         """The row with its wide columns, or ``None``."""
-        statement = select(LLMRequest).where(LLMRequest.id == request_id)
+        statement = select(LLMRequest).where(self._is(request_id))
         return self.session.scalars(_with_wide_columns(statement)).one_or_none()
 
     def by_user(self, user_id: UUID, limit: int = 50, offset: int = 0) -> Sequence[LLMRequest]:
         """A user's rows, newest first, without the wide columns."""
+        column = LLMRequest.__table__.c.user_id
+        both = has_old_spelling(self.session, column, user_id)
         statement = (
             select(LLMRequest)
-            .where(LLMRequest.user_id == user_id)
+            .where(is_id(self.session, column, user_id) if both else column == user_id)
             .order_by(LLMRequest.created_at.desc(), LLMRequest.id.desc())
             .limit(limit)
             .offset(offset)
@@ -78,8 +81,11 @@ class LLMRequestRepo:
         if unknown:
             raise ValueError(f"not columns of an outcome: {', '.join(unknown)}")
         outcome = {"completed_at": datetime.now(UTC), **values, "status": status}
-        pending = and_(LLMRequest.id == request_id, LLMRequest.status == RequestStatus.PENDING)
+        pending = and_(self._is(request_id), LLMRequest.status == RequestStatus.PENDING)
         self.session.execute(update(LLMRequest).where(pending).values(outcome))
+
+    def _is(self, request_id: UUID) -> ColumnElement[bool]:
+        return is_id(self.session, LLMRequest.__table__.c.id, request_id)
 
 
 def _with_wide_columns(statement: Select[LLMRequest]) -> Select[LLMRequest]:
