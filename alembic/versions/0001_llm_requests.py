@@ -23,7 +23,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-logger = logging.getLogger("alembic.llm_requests")
+logger = logging.getLogger("alembic.runtime.migration.llm_requests")
 
 TABLE = "llm_requests"
 PRIMARY_KEY = "pk_llm_requests"

@@ -425,9 +425,11 @@ def _plain(value: Any) -> Any:
 
 def test_progress_is_told(legacy_url: str, caplog: pytest.LogCaptureFixture) -> None:
     """A line before each part that may take long, with how many are still to come."""
-    with caplog.at_level("INFO", "alembic.llm_requests"):
+    with caplog.at_level("INFO", "alembic.runtime.migration.llm_requests"):
         upgrade(legacy_url)
-    told = [r.getMessage() for r in caplog.records if r.name == "alembic.llm_requests"]
+    told = [
+        r.getMessage() for r in caplog.records if r.name == "alembic.runtime.migration.llm_requests"
+    ]
     assert "no row is rewritten" in told[0]
     assert [line.split(",")[0] for line in told[1:]] == [
         f"llm_requests: building index {number} of {len(OUR_INDEXES)}"
