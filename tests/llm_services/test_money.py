@@ -89,6 +89,29 @@ async def test_a_price_that_is_known_now_is_written(unpriced: None, admin_with: 
     assert (again.looked_at, again.changed) == (0, 0)
 
 
+async def test_daily_sums_follow(unpriced: None, admin_with: Any) -> None:
+    """The sums of a day whose rows were priced again are those of its rows now."""
+    change("UPDATE llm_requests SET created_at = :at", at=_stored("2026-10-01 12:00:00"))
+    day = date(2026, 10, 1)
+    async with admin_with(DOLLAR) as admin:
+        await admin.refresh_daily_usage(day, day)
+        before = _daily()
+        report = await admin.recost(day, day)
+    assert report.changed == 1
+    assert Decimal(_daily() - before) / 10**9 == report.cost_after
+
+
+def _stored(moment: str) -> str:
+    """A moment in UTC as the database writes it."""
+    return moment if get_engine().dialect.name == "sqlite" else f"{moment}+00"
+
+
+def _daily() -> int:
+    with get_engine().connect() as connection:
+        nano = connection.scalar(text("SELECT sum(cost_nano_usd) FROM llm_usage_daily"))
+    return int(nano)
+
+
 async def test_a_dry_run_only_tells(unpriced: None, admin_with: Any) -> None:
     """The report is the same, and the row is as it was."""
     async with admin_with(DOLLAR) as admin:
@@ -135,7 +158,7 @@ async def test_each_row_has_the_price_of_its_day(unpriced: None, admin_with: Any
     """An entry that ended yesterday prices what was called then, and days outside are left out."""
     change(
         "UPDATE llm_requests SET created_at = :at, attempts = NULL WHERE model = 'house-model'",
-        at="2026-10-01 12:00:00" + ("" if get_engine().dialect.name == "sqlite" else "+00"),
+        at=_stored("2026-10-01 12:00:00"),
     )
     old = {**DOLLAR, "valid_until": "2026-10-01"}
     dear = {**DOLLAR, "input_per_mtok": "1000"}
@@ -150,7 +173,7 @@ async def test_a_row_of_an_older_engine_is_priced_by_its_columns(
     database_url: str, admin_with: Any
 ) -> None:
     """It has no attempts, and perhaps an id without dashes: its tokens are all there is."""
-    row_id, created = uuid4(), "2026-10-01 12:00:00"
+    row_id = uuid4()
     sqlite = database_url.startswith("sqlite")
     change(
         "INSERT INTO llm_requests (id, provider, model, temperature, max_tokens, messages, status,"
@@ -158,7 +181,7 @@ async def test_a_row_of_an_older_engine_is_priced_by_its_columns(
         " (:id, 'azure_openai', 'house-old', 1, 0, '[]', 'completed', 1, :no, 1000, 500, :at)",
         id=row_id.hex if sqlite else row_id,
         no=False,
-        at=created if sqlite else created + "+00",
+        at=_stored("2026-10-01 12:00:00"),
     )
     async with admin_with(DOLLAR) as admin:
         report = await admin.recost(date(2026, 10, 1), date(2026, 10, 1))

@@ -15,7 +15,7 @@ from sqlalchemy import event, make_url, select, text
 from sqlalchemy.engine import Engine
 
 from modules.llm_services.models import LLMRequest
-from modules.llm_services.repo import LLMRequestRepo
+from modules.llm_services.repo import LedgerPages, LLMRequestRepo
 from modules.shared.db import Base, get_engine, session_factory
 from tests.support import legacy
 from tests.support.legacy import connected, legacy_values, make_legacy_table, run, shape
@@ -345,6 +345,12 @@ def test_rows_are_found_however_their_ids_are_spelt(
         assert settled is not None
         assert (settled.status, settled.error_type) == ("failed", "Interrupted")
         assert repo.by_id(UUID(legacy.USER)) is None
+        pages = LedgerPages(session)
+        assert [row["id"] for row in pages.of_user(UUID(legacy.USER), 50, 0)] == mine
+        first, place = pages.page_of_user(UUID(legacy.USER), 2, None)
+        rest, end = pages.page_of_user(UUID(legacy.USER), 2, place)
+        assert [row["id"] for row in [*first, *rest]] == mine
+        assert end is None
 
 
 @only_sqlite

@@ -6,10 +6,8 @@
 
     @router.post("/summaries")
     async def summarise(body: Text, llm: GeneratesText = Depends(llm_services_provider)) -> str:
-        response, request_id = await llm.generate_response(
-            [LLMMessageDTO(role="user", content=f"Summarise:\\n{body.text}")], feature="summaries"
-        )
-        return response.content
+        question = [LLMMessageDTO(role="user", content=f"Summarise:\\n{body.text}")]
+        return (await llm.generate_response(question))[0].content
 
 Ask for as little as you need: `LLMServicesProvider` is made of small Protocols.
 """
@@ -129,7 +127,7 @@ from .types.usage_report import (
     UsageTotals,
 )
 from .web import AttributionMiddleware, attribute_requests
-from .wiring import hold, media_store, release
+from .wiring import held, media_store
 
 
 def llm_services_provider(session: Session = Depends(get_session)) -> LLMServicesProvider:
@@ -154,23 +152,17 @@ def llm_services_admin_provider(
 @asynccontextmanager
 async def open_llm_services() -> AsyncIterator[LLMServicesProvider]:
     """The same outside FastAPI, for workers and scripts, on the database of ``DATABASE_URL``."""
-    runtime = hold(get_engine())
-    try:
+    async with held(get_engine()) as runtime:
         with session_factory()() as session:
             yield LLMService(LLMRequestRepo(session), runtime=runtime, owns_session=True)
-    finally:
-        await release(runtime)
 
 
 @asynccontextmanager
 async def open_llm_services_admin() -> AsyncIterator[LLMServicesAdminProvider]:
     """The operators' door outside FastAPI, on the database of ``DATABASE_URL``."""
-    runtime = hold(get_engine())
-    try:
+    async with held(get_engine()) as runtime:
         with session_factory()() as session:
             yield LLMAdminService(LLMRequestRepo(session), runtime=runtime, owns_session=True)
-    finally:
-        await release(runtime)
 
 
 @asynccontextmanager
@@ -178,11 +170,8 @@ async def llm_services_lifespan() -> AsyncIterator[None]:
     """For an application's lifespan: a wrong configuration fails at start, not at the first call,
     and what the ledger still has to write is written before the process ends.
     """
-    runtime = hold(get_engine())
-    try:
+    async with held(get_engine()):
         yield
-    finally:
-        await release(runtime)
 
 
 def read_image(url: str) -> GeneratedImage:

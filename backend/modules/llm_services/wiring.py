@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -199,6 +200,16 @@ def hold(engine: Engine) -> Runtime:
     runtime = runtime_of(engine)
     runtime.enter()
     return runtime
+
+
+@asynccontextmanager
+async def held(engine: Engine) -> AsyncIterator[Runtime]:
+    """Use a runtime inside the context."""
+    runtime = hold(engine)
+    try:
+        yield runtime
+    finally:
+        await release(runtime)
 
 
 async def release(runtime: Runtime) -> None:

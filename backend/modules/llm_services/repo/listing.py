@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from modules.llm_services.types import LLMRequestDTO
 from modules.llm_services.types.paging import Position
 
+from .stored_id import has_old_spelling, is_id
 from .stored_time import CREATED, StoredTime
 from .writing import TABLE
 
@@ -42,13 +43,18 @@ class LedgerPages:
     def of_user(self, user_id: UUID, limit: int, offset: int) -> list[ListedRow]:
         """A user's rows, newest first."""
         asked = {"user_id": user_id, "count": limit, "offset": offset}
+        if self._is_spelt_twice(user_id):
+            return self._rows(self._in_either_spelling(user_id).offset(offset), {"count": limit})
         return self._rows(_OF_USER_BY_OFFSET, asked)
 
     def page_of_user(
         self, user_id: UUID, limit: int, after: Position | None
     ) -> tuple[list[ListedRow], Position | None]:
         """A user's rows, newest first, from a position on; and the position behind them."""
-        statement = _OF_USER if after is None else _OF_USER.where(_before(after))
+        both = self._is_spelt_twice(user_id)
+        statement = self._in_either_spelling(user_id) if both else _OF_USER
+        if after is not None:
+            statement = statement.where(_before(after))
         return _cut(self._rows(statement, {"user_id": user_id, "count": limit + 1}), limit)
 
     def newest(
@@ -66,6 +72,14 @@ class LedgerPages:
         place = [] if after is None else [_behind(after)]
         statement = _LISTED.where(*conditions, *place).order_by(*_OLDEST)
         return _cut(self._rows(statement.limit(limit + 1)), limit)
+
+    def _is_spelt_twice(self, user_id: UUID) -> bool:
+        return has_old_spelling(self._session, TABLE.c.user_id, user_id)
+
+    def _in_either_spelling(self, user_id: UUID) -> Select[Any]:
+        """Such rows have to be sorted: it is the way for those who have them, alone."""
+        of_user = _LISTED.where(is_id(self._session, TABLE.c.user_id, user_id))
+        return of_user.order_by(*_NEWEST).limit(bindparam("count"))
 
     def _rows(
         self, statement: Select[Any], asked: Mapping[str, object] | None = None
