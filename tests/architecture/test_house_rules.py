@@ -41,14 +41,16 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/providers/tool_arguments.py:_parsed": "validators raise anything",
     "llm_services/tooling/calling.py:_said": "a tool may raise anything, and is told",
     "llm_services/providers/structured.py:parsed": "validators of a caller's model raise anything",
-    "llm_services/recording/recorder.py:recording": "a cancelled call gets its outcome, too",
-    "llm_services/recording/batches.py:submitting": "the rows of a cancelled batch, likewise",
+    "llm_services/recording/recorder.py:_row": "a cancelled call gets its outcome, too",
+    "llm_services/recording/batches.py:_rows": "the rows of a cancelled batch, likewise",
     "llm_services/arguments/basics.py:text_of": "a caller's object may raise anything",
     "llm_services/arguments/recording.py:_content": "a caller's file may raise anything",
     "llm_services/recorded_stream.py:begin": "closes the connection of whoever goes away",
     "llm_services/recording/payload.py:stored": "what a redactor chokes on is withheld, not leaked",
     "llm_services/redaction/redactors.py:_load": "the operator's module may raise anything",
     "llm_services/recording/store.py:_transact": "the one thread that writes must go on",
+    "llm_services/recording/lease.py:round": "the one thread that beats must go on",
+    "llm_services/recording/lease.py:leave": "the same at its end; the next who looks does it",
 }
 """Functions of the modules that catch everything, and why."""
 

@@ -11,16 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from anyio import CancelScope
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from modules.llm_services import wiring
 from modules.llm_services.exceptions import LLMConfigurationError
+from modules.llm_services.providers.base import Attempt, Reply
 from modules.llm_services.public import LLMMessageDTO, open_llm_services
 from modules.llm_services.repo import LLMRequestRepo
 from modules.llm_services.service import LLMService
+from modules.llm_services.types import Call
 from modules.shared.db import get_engine
 from sandbox import Sandbox
+from tests.llm_services.test_recording import a_call
 from tests.support.ledger import statuses
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,6 +123,30 @@ async def test_nested_users_share_and_the_last_one_closes(
     async with open_llm_services() as again:
         await again.generate_response(HELLO, model="gpt-4o")
     assert statuses() == ["completed"] * 3
+
+
+async def test_who_leaves_last_waits_for_the_cancelled(database_url: str, vendor: Sandbox) -> None:
+    """A cancelled call that takes a moment to clean up still says itself how it ended."""
+    waiting = asyncio.Event()
+
+    async def slow_to_leave(call: Call, attempt: Attempt) -> Reply:
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            with CancelScope(shield=True):
+                await asyncio.sleep(0.3)
+        raise AssertionError
+
+    async with open_llm_services():
+        runtime = wiring.runtime_of(get_engine())
+        await runtime.provider("openai")
+        task = asyncio.create_task(runtime.executor.run(a_call(), slow_to_leave))
+        await waiting.wait()
+        task.cancel()
+    assert statuses() == ["cancelled"]
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_runtimes_of_other_databases_are_closed_as_well(

@@ -25,6 +25,7 @@ from .setting_types import (
     BaseUrl,
     LogLevel,
     OwnFolder,
+    LeaseSettings,
     PayloadSettings,
     Providers,
     ProviderSettings,
@@ -46,7 +47,7 @@ def _setting(
     return Field(default, validation_alias=aliases, description=description, **bounds)
 
 
-class LLMConfig(PayloadSettings, BaseSettings):
+class LLMConfig(PayloadSettings, LeaseSettings, BaseSettings):
     """All settings, frozen. Build it with `create_llm_config_from_env`."""
 
     model_config = SettingsConfigDict(

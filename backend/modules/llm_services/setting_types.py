@@ -181,3 +181,16 @@ class PayloadSettings(BaseModel):
         ge=1,
         le=36_500,
     )
+
+
+class LeaseSettings(BaseModel):
+    """When a process that says nothing is taken to be gone."""
+
+    lease_seconds: float = Field(
+        20.0,
+        validation_alias=AliasChoices("LLM_LEASE_SECONDS"),
+        description="After so long without a sign of life a process's open rows are settled as "
+        "interrupted; the same in all processes of a database.",
+        ge=1,
+        le=3_600,
+    )

@@ -11,7 +11,8 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -28,6 +29,7 @@ from .providers.factory import create_costs_reader, create_llm_provider, provide
 from .recording import (
     BatchLedger,
     Books,
+    Caretaker,
     DailyUsageJob,
     LedgerRetention,
     LedgerWriter,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from .config import LLMConfig
 
 _Adapters = dict[str, "asyncio.Task[LLMProvider]"]
+_LEAVING = 2.0  # seconds that calls have to end in when nobody uses their runtime any more
 
 
 class Runtime:
@@ -58,7 +61,11 @@ class Runtime:
         self.media = MediaStore(config.media_dir, config.media_base_url)
         ledger = self._ledger = ledger_engine(engine, config.write_timeout)
         spool = spool_of(config.spool_base(), engine.url)
-        self._writer = LedgerWriter(ledger, spool, patience=config.write_timeout)
+        leases = partial(ledger_engine, engine, config.write_timeout)
+        self._caretaker = Caretaker(leases, config.lease_seconds)
+        self._writer = LedgerWriter(
+            ledger, spool, patience=config.write_timeout, caretaker=self._caretaker
+        )
         policy = _policy(config, self.providers)
         recorder = Recorder(
             self._writer,
@@ -69,6 +76,7 @@ class Runtime:
         self.executor = Executor(recorder, self.prices)
         rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
         self.retention = LedgerRetention(ledger, refresh_daily_usage)
+        self._under_way = (recorder.under_way, rows.under_way)
         self.batches = BatchRoad(self.executor, rows, self.prices)
         self.daily_usage = DailyUsageJob(ledger)
         # Prices of its own: rows that are priced again are no calls without a price.
@@ -108,6 +116,7 @@ class Runtime:
         loop = asyncio.get_running_loop()
         self._users[loop] = self._users.get(loop, 0) + 1
         self._writer.begin()
+        self._caretaker.hold()
 
     def leave(self) -> None:
         """The counterpart of `enter`."""
@@ -122,15 +131,26 @@ class Runtime:
         return bool(self._users)
 
     async def close_clients(self) -> bool:
-        """Close the running loop's clients unless somebody there uses them; whether it had any."""
+        """Close the running loop's clients unless somebody there uses them; whether it had any.
+
+        Calls that are just being cancelled get a moment to say so: a server that is told to end
+        dies right after its lifespan.
+        """
         loop = asyncio.get_running_loop()
         if loop in self._users or loop not in self._adapters:
             return False
+        await self._until_idle()
         for making in self._adapters.pop(loop).values():
             await asyncio.wait((making,))
             if making.exception() is None:
                 await making.result().aclose()
         return True
+
+    async def _until_idle(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVING):
+                while any(self._under_way):  # noqa: ASYNC110 - on other loops, too
+                    await asyncio.sleep(_LEAVING / 200)
 
     async def close_ledger(self) -> None:
         """Write what the ledger still waits for, and stop its thread."""

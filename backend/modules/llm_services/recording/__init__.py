@@ -2,11 +2,13 @@
 
 ``recorder`` is the door (it opens and closes a call's row), ``record`` keeps what happens in
 between, ``writer`` is the one thread per database that commits rows, in groups when many wait,
-``spool`` where rows wait for a database that is away.
+``spool`` where rows wait for a database that is away. ``caretaker`` keeps the process's lease on
+its open rows, and ends those of processes that are gone.
 """
 
 from .batches import BatchLedger, record_of
 from .books import Books, Tally
+from .caretaker import Caretaker
 from .engine import ledger_engine
 from .payload import PayloadPolicy
 from .record import AttemptRecord, CallRecord
@@ -22,6 +24,7 @@ __all__ = [
     "BatchLedger",
     "Books",
     "CallRecord",
+    "Caretaker",
     "DailyUsageJob",
     "LedgerRetention",
     "LedgerStatus",

@@ -18,6 +18,7 @@ from modules.llm_services.types import Call
 from .payload import PayloadPolicy
 from .record import CallRecord
 from .rows import opening_row, outcome
+from .under_way import UnderWay
 from .writer import LedgerWriter
 from .writes import Write
 
@@ -40,6 +41,7 @@ class BatchLedger:
         self._writer = writer
         self._patience = patience
         self._policy = policy or PayloadPolicy()
+        self.under_way = UnderWay()
 
     @asynccontextmanager
     async def submitting(
@@ -49,7 +51,14 @@ class BatchLedger:
 
         When it does not, they stay ``pending``: until `settle`, in this process or another.
         """
-        records = [CallRecord(call) for call in calls]
+        with self.under_way.one():
+            async with self._rows([CallRecord(call) for call in calls], dropped):
+                yield
+
+    @asynccontextmanager
+    async def _rows(
+        self, records: Sequence[CallRecord], dropped: Mapping[UUID, Sequence[str]]
+    ) -> AsyncIterator[None]:
         sent = False
         try:
             await self._open(records, dropped)

@@ -10,6 +10,7 @@ from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.redaction import storable_json
 
 WRITER_THREAD = "llm-ledger-writer"
+CARETAKER_THREAD = "llm-ledger-caretaker"
 _SHARE = 0.4  # of a caller's patience, so that the database and then the spool fit into it
 _NETWORK = {
     "connect_timeout": 2,  # seconds, libpq's least
@@ -45,10 +46,10 @@ def ledger_engine(engine: Engine, patience: float) -> Engine:
 
 
 def _bound_network(_dialect: Any, _record: Any, _arguments: Any, parameters: Any) -> None:
-    """A server that vanished keeps the writer for seconds. The copied pool connects through the
+    """A server that vanished keeps our threads for seconds. The copied pool connects through the
     caller's engine, whose own connections stay as they are.
     """
-    if threading.current_thread().name == WRITER_THREAD:
+    if threading.current_thread().name in {WRITER_THREAD, CARETAKER_THREAD}:
         for name, value in _NETWORK.items():
             parameters.setdefault(name, value)
 

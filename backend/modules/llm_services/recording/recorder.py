@@ -14,6 +14,7 @@ from modules.llm_services.types import Call
 from .payload import PayloadPolicy
 from .record import CallRecord
 from .rows import opening_row, outcome
+from .under_way import UnderWay
 from .writer import LedgerWriter
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Recorder:
         self._policy = policy or PayloadPolicy()
         self._patience = patience
         self._log_calls = log_calls
+        self.under_way = UnderWay()
 
     @asynccontextmanager
     async def recording(self, call: Call) -> AsyncIterator[CallRecord]:
@@ -46,7 +48,12 @@ class Recorder:
         ``cancelled``. The outcome is in the writer's hands before the caller goes on, so that
         neither a second cancellation nor a closed event loop can lose it.
         """
-        record = CallRecord(call)
+        with self.under_way.one():
+            async with self._row(CallRecord(call)) as record:
+                yield record
+
+    @asynccontextmanager
+    async def _row(self, record: CallRecord) -> AsyncIterator[CallRecord]:
         await self._open(record)
         try:
             yield record

@@ -44,6 +44,7 @@ def _opening(record: CallRecord) -> dict[str, Any]:
         "temperature": sent.pop("temperature", _NO_TEMPERATURE),
         "max_tokens": sent.pop("max_tokens", _NO_CAP),
         "batch_id": call.batch.batch_id if call.batch else None,
+        "owner_id": None,  # the writer's caretaker says whose it is
         "conversation_id": attribution.conversation_id,
         "feature": attribution.feature,
         "tenant": attribution.tenant,

@@ -26,6 +26,7 @@ from sqlalchemy import Engine
 
 from modules.llm_services.exceptions import LLMRecordingError
 
+from .caretaker import Caretaker
 from .drain import Drain
 from .engine import WRITER_THREAD
 from .spool import Spool
@@ -58,11 +59,13 @@ class LedgerWriter:
         *,
         patience: float = 2.0,
         idle: float = _IDLE,
+        caretaker: Caretaker | None = None,
     ) -> None:
         self._engine = engine
         self._spool = spool or Spool()
         self._patience = patience
         self._idle = idle
+        self._caretaker = caretaker
         self._drain = Drain(self._spool)
         self._spooler = Spooler(self._spool, self._end)
         self._inbox: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
@@ -85,7 +88,8 @@ class LedgerWriter:
 
     def open(self, row: Mapping[str, Any]) -> Write:
         """Hand over an opening row. It is dropped if its ``done`` is cancelled in time."""
-        return self._put(row, opens=True)
+        owned = self._caretaker.owned(row) if self._caretaker else row
+        return self._put(owned, opens=True)
 
     def settle(self, row: Mapping[str, Any]) -> Write:
         """Hand over an outcome. It is written whether or not anybody still waits for it, and
@@ -113,6 +117,8 @@ class LedgerWriter:
         self._stop(patience * 0.8)
         while self._waiting and time.monotonic() < deadline:
             time.sleep(0.01)
+        if self._caretaker:
+            self._caretaker.close()
         left, spooled = len(self._waiting), self._spool.release()
         if spooled:
             logger.warning("the ledger was closed: %d rows wait in its spool", spooled)

@@ -6,6 +6,7 @@ rows at once on a connection of its own.
 
 from .batches import BatchRow, batch_rows
 from .health import HealthRepo
+from .leases import HOLDERS, Owner, beat, forget, interrupt, owners
 from .listing import LedgerPages, ListedRow
 from .money import Sums, priced_page, sums, write_prices
 from .overview import LedgerOverviewRepo
@@ -21,6 +22,7 @@ from .usage import UsageRepo, Window
 from .writing import SETTLED_COLUMNS, bare_outcome, insert_pending, settle, touch
 
 __all__ = [
+    "HOLDERS",
     "LATENCY_BOUNDS_MS",
     "SETTLED_COLUMNS",
     "BatchRow",
@@ -29,13 +31,18 @@ __all__ = [
     "LedgerOverviewRepo",
     "LedgerPages",
     "ListedRow",
+    "Owner",
     "Sums",
     "UsageRepo",
     "Window",
     "bare_outcome",
     "batch_rows",
+    "beat",
     "days_to_refresh",
+    "forget",
     "insert_pending",
+    "interrupt",
+    "owners",
     "priced_page",
     "refresh_daily_usage",
     "refresh_day",
