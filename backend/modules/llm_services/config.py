@@ -23,9 +23,9 @@ from .exceptions import LLMConfigurationError
 from .setting_types import (
     ApiKey,
     BaseUrl,
+    LeaseSettings,
     LogLevel,
     OwnFolder,
-    LeaseSettings,
     PayloadSettings,
     Providers,
     ProviderSettings,
