@@ -18,6 +18,7 @@ from .types import (
     BatchOptions,
     BatchPlace,
     BatchRequest,
+    CachePolicy,
     Call,
     GenerationOptions,
     LLMMessageDTO,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from .config import LLMConfig
 
 _ATTRIBUTION = frozenset({"feature", "tenant", "conversation_id", "context"})
-_POLICY = frozenset({"timeout", "max_retries", "payload_mode"})
+_POLICY = frozenset({"timeout", "max_retries", "payload_mode", "cache", "cache_scope"})
 _TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 
 
@@ -67,9 +68,19 @@ def build_call(
         tools=_tools(asked, given),
         tool_choice=given.get("tool_choice"),
         parallel_tool_calls=given.get("parallel_tool_calls"),
+        cache=None if operation == "tools" else cache_policy(given, config),
         attribution=_attribution(asked.user_id, given),
         payload_mode=stricter(config.payload_mode, given.get("payload_mode", "full")),
     )
+
+
+def cache_policy(given: Mapping[str, Any], config: LLMConfig) -> CachePolicy | None:
+    """Whether the cache may answer: the caller's word, else the configuration's."""
+    said = given.get("cache", config.cache_enabled)
+    if said is False:
+        return None
+    seconds = config.cache_ttl if said is True else said
+    return CachePolicy(seconds=seconds, scope=given.get("cache_scope", config.cache_scope))
 
 
 def _tools(asked: CallArguments, given: Mapping[str, Any]) -> tuple[ToolSpec, ...]:

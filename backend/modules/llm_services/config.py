@@ -23,6 +23,7 @@ from .exceptions import LLMConfigurationError
 from .setting_types import (
     ApiKey,
     BaseUrl,
+    CacheSettings,
     LeaseSettings,
     LogLevel,
     OwnFolder,
@@ -47,7 +48,7 @@ def _setting(
     return Field(default, validation_alias=aliases, description=description, **bounds)
 
 
-class LLMConfig(PayloadSettings, LeaseSettings, BaseSettings):
+class LLMConfig(PayloadSettings, LeaseSettings, CacheSettings, BaseSettings):
     """All settings, frozen. Build it with `create_llm_config_from_env`."""
 
     model_config = SettingsConfigDict(
@@ -177,14 +178,6 @@ class LLMConfig(PayloadSettings, LeaseSettings, BaseSettings):
         "medium",
         "How much of the pages found the model reads: `low`, `medium` or `high`.",
         "WEB_SEARCH_CONTEXT_SIZE",
-    )
-    cache_enabled: bool = _setting(
-        "CACHE_ENABLED",
-        default=False,
-        description="Whether answers may come from the cache (reserved).",
-    )
-    cache_dir: str | None = _setting(
-        "CACHE_DIR", None, "Folder of the cache; in memory when unset (reserved)."
     )
     log_level: LogLevel | None = _setting(
         "LOG_LEVEL", None, "Level of the logger `modules.llm_services`.", "LOG_LEVEL"

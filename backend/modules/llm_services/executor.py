@@ -1,9 +1,11 @@
-"""THE ROAD: record, try, price. Every kind of call goes down it; it knows no provider and no SQL.
+"""THE ROAD: record, remember, try, price. Every kind of call goes down it; it knows no provider
+and no SQL.
 
 ::
 
     run(call, invoke)
       recording(call)      the row is `pending` before the first byte leaves
+        once               the answer is in the cache, or another call is getting it, or:
         attempts           one loop, one deadline; only what may be repeated is repeated
           invoke           the provider's part: exactly one HTTP request
           price            each attempt that reported tokens, also a failed one
@@ -19,6 +21,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from anyio import CapacityLimiter
 
+from .cache import MemoryStore
 from .exceptions import (
     LLMAuthenticationError,
     LLMError,
@@ -29,8 +32,9 @@ from .exceptions import (
 )
 from .pricing import PriceList
 from .providers.base import Attempt, Correction, OpenStream, Reply
-from .recorded_stream import RecordedStream
+from .recorded_stream import RecordedStream, Replay, no_attempt
 from .recording import AttemptRecord, CallRecord, Recorder
+from .remembering import Remembering
 from .retry import RetryBudget
 from .types import Call, Usage
 
@@ -42,26 +46,37 @@ _CONCERNS_ALL = (LLMAuthenticationError, LLMNotFoundError, LLMQuotaExceededError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A reply with what the whole call took: tokens and USD of all attempts, milliseconds."""
+    """A reply with what the whole call took: tokens and USD of all attempts, milliseconds.
+
+    One that is ``cached`` was given before: it took nothing.
+    """
 
     reply: Reply
     usage: Usage | None
     cost: Decimal | None
     milliseconds: int
     attempts: int
+    cached: bool = False
 
 
 class Executor:
     """Runs calls. One per process and database; calls share nothing but the ledger's writer."""
 
-    def __init__(self, recorder: Recorder, prices: PriceList) -> None:
+    def __init__(
+        self, recorder: Recorder, prices: PriceList, remembering: Remembering | None = None
+    ) -> None:
         self._recorder = recorder
         self._prices = prices
+        self._remembering = remembering or Remembering(MemoryStore(0), {})
 
     async def run(self, call: Call, invoke: Invoke) -> Outcome:
         """One call from its row to its answer. Raises `LLMError` or a cancellation, only."""
         async with self._recorder.recording(call) as record:
-            reply = await self._answer(call, invoke, record)
+
+            async def ask() -> list[Reply]:
+                return [await self._answer(call, invoke, record)]
+
+            [reply] = await self._remembering.once(call, record, ask)
             record.completed(reply)
         return Outcome(
             reply=reply,
@@ -69,6 +84,7 @@ class Executor:
             cost=record.cost,
             milliseconds=record.milliseconds,
             attempts=len(record.attempts),
+            cached=record.hit is not None,
         )
 
     async def run_parts(self, call: Call, parts: Sequence[Invoke], at_once: int = 4) -> list[Reply]:
@@ -84,7 +100,10 @@ class Executor:
                 async with limiter:
                     return await self._answer(call, invoke, record, part)
 
-            replies = await _all(answer(part, invoke) for part, invoke in _numbered(parts))
+            async def ask() -> list[Reply]:
+                return await _all(answer(part, invoke) for part, invoke in _numbered(parts))
+
+            replies = await self._remembering.once(call, record, ask)
             record.completed_in_parts(replies)
         return replies
 
@@ -134,11 +153,13 @@ class Executor:
         far and the tokens that it probably took.
         """
         async with self._recorder.recording(call) as record:
-            stream = await self._first_piece(call, open_stream, record)
+            stream = await self._replayed(call, record)
+            stream = stream or await self._first_piece(call, open_stream, record)
             try:
                 yield stream
             finally:
                 await stream.settle()
+            await self._remembering.keep(call, record, stream.reply)
 
     async def _answer(
         self, call: Call, invoke: Invoke, record: CallRecord, part: int | None = None
@@ -150,6 +171,14 @@ class Executor:
             return reply
 
         return await self._try(call, record, once, part)
+
+    async def _replayed(self, call: Call, record: CallRecord) -> RecordedStream | None:
+        reply = await self._remembering.replay(call, record)
+        if reply is None:
+            return None
+        stream = RecordedStream(call, record, self._prices, no_attempt(record), Replay(reply))
+        await stream.begin()
+        return stream
 
     async def _first_piece(
         self, call: Call, open_stream: OpenStream, record: CallRecord

@@ -53,6 +53,7 @@ from .protocols import (
     GeneratesImages,
     GeneratesStructured,
     GeneratesText,
+    KeepsCache,
     LLMServicesAdminProvider,
     LLMServicesProvider,
     ObjectStream,
@@ -108,6 +109,7 @@ from .types.batch import (
     BatchState,
     BatchStatusDTO,
 )
+from .types.cache import CacheScope, CacheStatistics, CacheUse
 from .types.embeddings import EmbeddingOptions
 from .types.images import GeneratedImage, ImageEditOptions, ImageOptions, Picture
 from .types.money import ReconcileReport, RecostReport
@@ -139,6 +141,9 @@ __all__ = [
     "BatchResult",
     "BatchState",
     "BatchStatusDTO",
+    "CacheScope",
+    "CacheStatistics",
+    "CacheUse",
     "ContentPart",
     "DocumentPart",
     "EmbeddingOptions",
@@ -155,6 +160,7 @@ __all__ = [
     "ImageEditOptions",
     "ImageOptions",
     "ImagePart",
+    "KeepsCache",
     "LLMAuthenticationError",
     "LLMBadRequestError",
     "LLMBadResponseError",

@@ -1,6 +1,7 @@
 """A stream that is being recorded: its pieces go to the caller, what becomes of it to the row."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 
@@ -12,9 +13,44 @@ from .providers.base import AnswerStream, Reply
 from .recording import AttemptRecord, CallRecord
 from .tokens import count_messages, estimate_text_tokens
 from .types import Call, Usage
-from .types.stream import StreamEvent
+from .types.stream import StreamEvent, TextDelta, ToolCallDelta
 
 _CLOSING = 2.0  # seconds that a connection may take to close
+
+
+class Replay:
+    """An answer that is known, as a stream: its text in one piece, then its calls of tools."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply: Reply | None = reply
+        self.text = reply.text
+        calls = enumerate(reply.tool_calls)
+        self._pieces: list[StreamEvent] = [
+            *([TextDelta(reply.text)] if reply.text else ()),
+            *(ToolCallDelta(n, json.dumps(c.arguments), c.id, c.name) for n, c in calls),
+        ]
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        """The next piece."""
+        if not self._pieces:
+            raise StopAsyncIteration
+        return self._pieces.pop(0)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def no_attempt(record: CallRecord) -> AttemptRecord:
+    """Where a replay is noted: it is no request, so it does not count among the record's."""
+    return AttemptRecord(
+        number=0,
+        model=record.call.model,
+        started_at=record.created_at,
+        started=record.started,
+    )
 
 
 class RecordedStream:

@@ -3,6 +3,7 @@
 No SDK, no SQL, no ``try``: what can go wrong is decided further down.
 """
 
+from .use_cases.admin.cache import CacheUseCases
 from .use_cases.admin.money import MoneyUseCases
 from .use_cases.admin.overview import OverviewUseCases
 from .use_cases.admin.retention import RetentionUseCases
@@ -42,5 +43,6 @@ class LLMAdminService(
     RetentionUseCases,
     UsageUseCases,
     MoneyUseCases,
+    CacheUseCases,
 ):
     """Implements `LLMServicesAdminProvider` on the ledger of the repository's session."""

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from .types import PayloadMode
+from .types import CacheScope, PayloadMode
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +106,14 @@ def _temporary_folder() -> Path | None:
     return folder if folder.stat().st_uid == os.getuid() else None
 
 
+def _redis_url(value: SecretStr) -> SecretStr:
+    """A secret, for it may hold a password: no error quotes it."""
+    scheme, _, rest = value.get_secret_value().strip().partition("://")
+    if scheme not in {"redis", "rediss", "unix"} or not rest:
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    return SecretStr(f"{scheme}://{rest}")
+
+
 def _mapping(value: object) -> object:
     """A mapping may also be given as one JSON text."""
     if not isinstance(value, str):
@@ -122,6 +130,7 @@ def _upper(value: object) -> object:
 
 ApiKey = Annotated[SecretStr, BeforeValidator(_clean_key)]
 BaseUrl = Annotated[str, AfterValidator(_clean_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 WritableFolder = Annotated[Path, AfterValidator(_writable_folder)]
 OwnFolder = Annotated[Path, AfterValidator(_made_folder)]
 
@@ -193,4 +202,57 @@ class LeaseSettings(BaseModel):
         "interrupted; the same in all processes of a database.",
         ge=1,
         le=3_600,
+    )
+
+
+class CacheSettings(BaseModel):
+    """Which answers may be given again, and where they are kept."""
+
+    cache_enabled: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("LLM_CACHE_ENABLED"),
+        description="Whether calls that do not say `cache=` may be answered from the cache. Off: "
+        "the same question may be meant to get another answer.",
+    )
+    cache_dir: str | None = Field(
+        None,
+        validation_alias=AliasChoices("LLM_CACHE_DIR"),
+        description="Folder of the cache (on a local disk), for processes of one machine and "
+        "over restarts; unset, it is in each process's memory.",
+    )
+    cache_ttl: float = Field(
+        86_400,
+        validation_alias=AliasChoices("LLM_CACHE_TTL"),
+        description="Seconds for which an answer may be given again. A day: kept longer, it "
+        "outlives the model that gave it unnoticed.",
+        gt=0,
+        le=31_536_000,
+    )
+    cache_max_mb: int = Field(
+        64,
+        validation_alias=AliasChoices("LLM_CACHE_MAX_MB"),
+        description="Megabytes of memory (in each process) or of disk; some 20,000 answers. Redis "
+        "is bounded by its own `maxmemory`.",
+        ge=1,
+        le=1_048_576,
+    )
+    cache_scope: CacheScope = Field(
+        "tenant",
+        validation_alias=AliasChoices("LLM_CACHE_SCOPE"),
+        description="Who shares answers: one `tenant` (a user where there is none), one `user`, or "
+        "all (`shared`). A prompt may hold what others must not see.",
+    )
+    redis_url: RedisUrl | None = Field(
+        None,
+        validation_alias=AliasChoices("LLM_REDIS_URL"),
+        description="Redis for what processes on several machines share; the cache is there rather "
+        "than in `LLM_CACHE_DIR`. Needs the extra `redis`.",
+    )
+    redis_timeout: float = Field(
+        0.1,
+        validation_alias=AliasChoices("LLM_REDIS_TIMEOUT"),
+        description="Seconds that a call waits for Redis before it goes on without: far less than "
+        "an answer takes.",
+        gt=0,
+        le=60,
     )

@@ -13,6 +13,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -20,6 +21,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from .batches import BatchRoad
+from .cache import CacheStore, DiskStore, MemoryStore, RedisStore
 from .executor import Executor
 from .media import MediaStore
 from .pricing import PriceList, load_overrides
@@ -39,6 +41,7 @@ from .recording import (
     spool_of,
 )
 from .redaction import load_redactors
+from .remembering import Remembering
 from .repo import refresh_daily_usage
 from .roles import check_roles
 
@@ -73,7 +76,8 @@ class Runtime:
             policy=policy,
             log_calls=config.log_requests,
         )
-        self.executor = Executor(recorder, self.prices)
+        self.remembering = Remembering(_store(config), _endpoints(config, self.providers))
+        self.executor = Executor(recorder, self.prices, self.remembering)
         rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
         self.retention = LedgerRetention(ledger, refresh_daily_usage)
         self._under_way = (recorder.under_way, rows.under_way)
@@ -137,7 +141,10 @@ class Runtime:
         dies right after its lifespan.
         """
         loop = asyncio.get_running_loop()
-        if loop in self._users or loop not in self._adapters:
+        if loop in self._users:
+            return False
+        await self.remembering.store.aclose()
+        if loop not in self._adapters:
             return False
         await self._until_idle()
         for making in self._adapters.pop(loop).values():
@@ -156,6 +163,22 @@ class Runtime:
         """Write what the ledger still waits for, and stop its thread."""
         await asyncio.to_thread(self._writer.close)
         self._ledger.dispose()  # jobs use it without the writer
+        await asyncio.to_thread(self.remembering.store.close)
+
+
+def _store(config: LLMConfig) -> CacheStore:
+    """Where answers are kept: as widely shared as the settings allow."""
+    if config.redis_url is not None:
+        return RedisStore(config.redis_url.get_secret_value(), patience=config.redis_timeout)
+    max_bytes = config.cache_max_mb * 1024 * 1024
+    return (
+        DiskStore(Path(config.cache_dir), max_bytes) if config.cache_dir else MemoryStore(max_bytes)
+    )
+
+
+def _endpoints(config: LLMConfig, providers: Iterable[str]) -> dict[str, str]:
+    settings = {name: config.provider(name) for name in providers}
+    return {name: f"{one.api or ''} {one.base_url or ''}" for name, one in settings.items()}
 
 
 def _policy(config: LLMConfig, providers: Iterable[str]) -> PayloadPolicy:

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modules.llm_services.exceptions import LLMInputError
-from modules.llm_services.types import PayloadMode, ReasoningEffort, ServiceTier, Verbosity
+from modules.llm_services.types import (
+    CacheScope,
+    PayloadMode,
+    ReasoningEffort,
+    ServiceTier,
+    Verbosity,
+)
 
 from .basics import (
     MAX_COUNT,
@@ -20,6 +26,7 @@ from .basics import (
     text_of,
     whole,
 )
+from .cache import cache
 from .tools import tool_choice, tools, yes_or_no
 
 MAX_CONTEXT_BYTES = 8_192
@@ -95,6 +102,8 @@ OPTIONS: Mapping[str, Check] = {
     "parallel_tool_calls": yes_or_no,
     "timeout": timeout,
     "max_retries": whole(0, 20),
+    "cache": cache,
+    "cache_scope": one_of(CacheScope),
     "feature": text(64),
     "tenant": text(64),
     "conversation_id": text(64),
@@ -112,6 +121,9 @@ COMMON_OPTIONS: Mapping[str, Check] = {
     )
 }
 """The keyword parameters that every kind of call takes."""
+
+CACHE_OPTIONS: Mapping[str, Check] = {name: OPTIONS[name] for name in ("cache", "cache_scope")}
+"""Those of the kinds of calls that the cache may answer."""
 
 _NAMED = ("messages", "response_model", "user_id", "model", "temperature", "max_tokens")
 

@@ -2,6 +2,7 @@
 
 from .audio import GeneratesAudio, TranscribesAudio
 from .batch import RunsBatches
+from .cache import KeepsCache
 from .embeddings import GeneratesEmbeddings
 from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
@@ -22,6 +23,7 @@ __all__ = [
     "GeneratesImages",
     "GeneratesStructured",
     "GeneratesText",
+    "KeepsCache",
     "LLMServicesAdminProvider",
     "LLMServicesProvider",
     "ObjectStream",

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from .audio import GeneratesAudio, TranscribesAudio
 from .batch import RunsBatches
+from .cache import KeepsCache
 from .embeddings import GeneratesEmbeddings
 from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
@@ -40,6 +41,7 @@ class LLMServicesAdminProvider(
     PurgesLedger,
     ReportsUsage,
     AuditsCosts,
+    KeepsCache,
     Protocol,
 ):
     """What operators do with the whole ledger, across users."""

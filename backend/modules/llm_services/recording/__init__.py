@@ -11,7 +11,7 @@ from .books import Books, Tally
 from .caretaker import Caretaker
 from .engine import ledger_engine
 from .payload import PayloadPolicy
-from .record import AttemptRecord, CallRecord
+from .record import AttemptRecord, CacheHit, CallRecord
 from .recorder import Recorder
 from .retention import LedgerRetention
 from .rollup import DailyUsageJob
@@ -23,6 +23,7 @@ __all__ = [
     "AttemptRecord",
     "BatchLedger",
     "Books",
+    "CacheHit",
     "CallRecord",
     "Caretaker",
     "DailyUsageJob",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 from modules.llm_services.exceptions import LLMError
 from modules.llm_services.pricing import Price, PriceList
@@ -13,6 +14,15 @@ from modules.llm_services.redaction import safe_error_text
 from modules.llm_services.types import Call, JsonObject, RequestStatus, Usage
 
 ANSWERED = "answered"
+_NOTHING = Usage(prompt_tokens=0, completion_tokens=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheHit:
+    """That an answer was given before: the row that paid for it, and what it cost in USD."""
+
+    source_id: UUID
+    saved: Decimal | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +121,8 @@ class CallRecord:
     partial_text: str | None = None
     usage_is_estimated: bool = False
     shortfall: str | None = None
+    cache_key: str | None = None
+    hit: CacheHit | None = None
 
     def begin_attempt(self, part: int | None = None) -> AttemptRecord:
         """Note that another HTTP request is about to be sent."""
@@ -171,15 +183,21 @@ class CallRecord:
 
     @property
     def usage(self) -> Usage | None:
-        """Tokens of all attempts that reported them; ``None`` when none did."""
+        """Tokens of all attempts that reported them; ``None`` when none did, 0 when no attempt was
+        needed.
+        """
+        if self.hit is not None:
+            return _NOTHING
         reported = [attempt.usage for attempt in self.attempts if attempt.usage is not None]
         return sum(reported[1:], reported[0]) if reported else None
 
     @property
     def cost(self) -> Decimal | None:
         """USD of all attempts whose price is known; ``None`` when none is, or when an answer that
-        was used has no known price: too low a sum would be worse than none.
+        was used has no known price: too low a sum would be worse than none. 0 from the cache.
         """
+        if self.hit is not None:
+            return Decimal(0)
         if any(attempt.is_unpriced_answer for attempt in self.attempts):
             return None
         known = [price.total for price in self._prices if price.total is not None]

@@ -87,11 +87,12 @@ def _outcome(record: CallRecord) -> dict[str, Any]:
         "completed_at": datetime.now(UTC),
         "execution_time_ms": record.milliseconds,
         "time_to_first_token_ms": record.first_token_ms,
-        "retry_attempt": max(len(record.attempts), 1),
+        "retry_attempt": 0 if record.hit else max(len(record.attempts), 1),
         "attempts": [attempt.as_json() for attempt in record.attempts] or None,
         "maybe_paid": record.maybe_paid,
         **_tokens(record),
         **money(record),
+        **_cache(record),
         **_answer(record),
         **_failure(record),
     }
@@ -101,6 +102,7 @@ def _tokens(record: CallRecord) -> dict[str, Any]:
     usage = record.usage
     counts = {name: getattr(usage, name) if usage else None for name in _TOKEN_COLUMNS}
     source = "estimated" if record.usage_is_estimated else "reported"
+    source = "cache" if record.hit else source
     return {
         **counts,
         "tokens_used": usage.total_tokens if usage else None,
@@ -115,9 +117,20 @@ def money(record: CallRecord) -> dict[str, Any]:
         price = Price(None, "unknown")
     return {
         "cost_estimate": None if cost is None else float(cost),
-        "cost_source": price.source if price else None,
+        "cost_source": "cache" if record.hit else price.source if price else None,
         "price_ref": price.ref if price else None,
         "cost_details": record.cost_details if cost is not None else None,
+    }
+
+
+def _cache(record: CallRecord) -> dict[str, Any]:
+    hit = record.hit
+    saved = hit.saved if hit else None
+    return {
+        "cached": hit is not None,
+        "cache_key": record.cache_key,
+        "cached_from_id": hit.source_id if hit else None,
+        "saved_cost": None if saved is None else float(saved),
     }
 
 
@@ -138,7 +151,7 @@ def _answer(record: CallRecord) -> dict[str, Any]:
 
 def _raw(record: CallRecord) -> dict[str, Any] | None:
     if record.reply:
-        return record.reply.raw
+        return None if record.hit else record.reply.raw
     body = record.error.response_body if record.error else None
     return {"body": body} if body else None
 

@@ -55,6 +55,7 @@ class LLMRequestRepo:
                 LLMRequest.status == RequestStatus.COMPLETED,
                 LLMRequest.payload_state == "full",
                 LLMRequest.retry_attempt == 1,
+                LLMRequest.cached.is_(False),
                 LLMRequest.prompt_tokens.is_not(None),
             )
             .order_by(LLMRequest.created_at.desc())

@@ -40,6 +40,10 @@ SETTLED_COLUMNS = (
     "cost_estimate",
     "cost_source",
     "price_ref",
+    "cached",
+    "cache_key",
+    "cached_from_id",
+    "saved_cost",
     "execution_time_ms",
     "time_to_first_token_ms",
     "finish_reason",
@@ -126,7 +130,7 @@ def touch(connection: Connection) -> None:
 _BARE = frozenset(
     {
         *("row_id", "status", "completed_at", "execution_time_ms", "retry_attempt", "maybe_paid"),
-        "payload_state",
+        *("payload_state", "cached"),
     }
 )
 

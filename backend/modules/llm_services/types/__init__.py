@@ -23,6 +23,7 @@ from .batch import (
     BatchState,
     BatchStatusDTO,
 )
+from .cache import CachePolicy, CacheScope, CacheStatistics, CacheUse
 from .call import Attribution, AttributionValues, Call
 from .embeddings import EmbeddingOptions
 from .images import GeneratedImage, GivenImages, ImageEditOptions, ImageOptions, Picture
@@ -72,6 +73,10 @@ __all__ = [
     "BatchResult",
     "BatchState",
     "BatchStatusDTO",
+    "CachePolicy",
+    "CacheScope",
+    "CacheStatistics",
+    "CacheUse",
     "Call",
     "ContentPart",
     "DocumentPart",

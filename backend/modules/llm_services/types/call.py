@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from .basic import JsonValue
 from .batch import BatchPlace
+from .cache import CachePolicy
 from .messages import LLMMessageDTO
 from .payload import PayloadMode
 from .tools import ToolSpec
@@ -44,7 +45,8 @@ class Call:
 
     ``timeout`` is the deadline of the whole call in seconds, ``max_retries`` the HTTP requests
     allowed after the first (retries and re-asks together). Without ``resend`` a request that may
-    have been answered, and charged, is not sent again.
+    have been answered, and charged, is not sent again. Without ``cache`` its answer is neither
+    taken from the cache nor kept there.
     """
 
     id: UUID
@@ -63,5 +65,6 @@ class Call:
     stream: bool = False
     resend: bool = True
     batch: BatchPlace | None = None
+    cache: CachePolicy | None = None
     attribution: Attribution = field(default_factory=Attribution)
     payload_mode: PayloadMode = "full"

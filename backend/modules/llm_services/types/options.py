@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
 from .basic import JsonValue
+from .cache import CacheScope
 from .payload import PayloadMode
 from .tools import Tool, ToolChoice
 
@@ -40,6 +41,10 @@ class GenerationOptions(TypedDict, total=False):
     ``tenant``, ``conversation_id`` and ``context`` are written on the row and never sent.
     ``payload_mode`` (see `PayloadMode`) may make the configured one stricter, never looser; every
     kind of call takes it.
+
+    ``cache`` says whether the answer to exactly this request may be one that was given before:
+    ``True``, ``False``, or the seconds that it may be old, and that this one is kept; without it
+    ``LLM_CACHE_ENABLED`` decides. ``cache_scope`` says who shares answers (see `CacheScope`).
     """
 
     top_p: float
@@ -58,6 +63,8 @@ class GenerationOptions(TypedDict, total=False):
     parallel_tool_calls: bool
     timeout: float
     max_retries: int
+    cache: bool | float
+    cache_scope: CacheScope
     feature: str
     tenant: str
     conversation_id: str
@@ -67,7 +74,8 @@ class GenerationOptions(TypedDict, total=False):
 
 class ToolRunOptions(TypedDict, total=False):
     """The keyword parameters of ``run_tools``: those of `GenerationOptions` for each of its rounds,
-    without ``tools`` and ``timeout``, which it has as parameters of its own.
+    without ``tools`` and ``timeout``, which it has as parameters of its own, and without ``cache``:
+    what tools do and find changes.
     """
 
     top_p: float

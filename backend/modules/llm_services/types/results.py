@@ -25,6 +25,7 @@ class LLMResponseDTO(BaseModel):
     ``include`` and ``reasoning``: its sealed reasoning was not handed out, or could not go back.
     ``tool_calls`` are what the model asks to have called; an answer of calls may have no text.
     ``reasoning`` is what it thought, sealed, when tools were offered: ``as_message`` carries it on.
+    A ``cached`` answer was given before: it took no tokens and cost nothing.
     """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
@@ -63,6 +64,9 @@ class LLMRequestDTO(BaseModel):
     """A row of the ledger. ``messages``, ``response_content`` and ``response_raw`` are wide and
     filled only by ``get_request``; lists leave them ``None``. Times are aware, in UTC. JSON columns
     come as they are stored: an older engine may have written them.
+
+    A ``cached`` row took its answer from the row ``cached_from_id``: no tokens, no cost, and
+    ``saved_cost`` USD saved. ``cache_key`` is there for all calls that the cache might answer.
     """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
@@ -102,6 +106,9 @@ class LLMRequestDTO(BaseModel):
     attempts: _StoredList
     maybe_paid: bool
     cached: bool
+    cache_key: str | None
+    cached_from_id: UUID | None
+    saved_cost: float | None
     stream: bool
     batch_id: UUID | None
     service_tier: str | None

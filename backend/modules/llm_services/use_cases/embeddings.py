@@ -3,6 +3,7 @@
 import asyncio
 from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from modules.llm_services import arguments
 from modules.llm_services.arguments import embeddings as checks
-from modules.llm_services.calls import special_call
+from modules.llm_services.calls import cache_policy, special_call
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.providers.formats.embeddings import batches
 from modules.llm_services.redaction import shortened
@@ -88,7 +89,9 @@ class EmbeddingUseCases(UseCases):
         if dimensions is not None:
             given["dimensions"] = checks.dimensions(choice.model, dimensions)
         given["texts"] = len(texts)
-        return special_call("embedding", choice, _logged(texts), user_id, given, config)
+        call = special_call("embedding", choice, _logged(texts), user_id, given, config)
+        policy = cache_policy(given, config)
+        return replace(call, cache=policy and replace(policy, material=texts))
 
     async def _embed(self, call: Call, parts: Sequence[Sequence[str]]) -> list[Reply]:
         self._warn_about_open_transaction()

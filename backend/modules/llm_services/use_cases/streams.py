@@ -51,6 +51,7 @@ class ResponseStream:
             cost=record.cost,
             milliseconds=record.milliseconds,
             attempts=len(record.attempts),
+            cached=record.hit is not None,
         )
         whole = response_dto(self._call, outcome)
         return whole.model_copy(update={"time_to_first_token_ms": record.first_token_ms})

@@ -78,6 +78,7 @@ def response_dto(call: Call, outcome: Outcome) -> LLMResponseDTO:
         finish_reason=reply.finish_reason,
         execution_time_ms=outcome.milliseconds,
         attempts=outcome.attempts,
+        cached=outcome.cached,
         dropped_params=tuple(reply.dropped_params),
         tool_calls=reply.tool_calls,
         reasoning=tuple(
