@@ -16,6 +16,7 @@ from modules.shared.db import engine_for
 from tests.support.isolation import block_network, clear_environment
 from tests.support.migrations import upgrade
 from tests.support.postgres import PostgresMissingError, PostgresServer
+from tests.support.redis import RedisMissingError, RedisServer
 
 BACKENDS = [
     pytest.param("sqlite", id="sqlite"),
@@ -56,6 +57,26 @@ def postgres_server() -> Iterator[PostgresServer]:
 def own_postgres_server() -> Iterator[PostgresServer]:
     """A server for one test alone, which may stop, restart and kill it."""
     with _new_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _session_redis() -> Iterator[RedisServer]:
+    with _new_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(_session_redis: RedisServer) -> RedisServer:
+    """The session's Redis, emptied. Don't stop it."""
+    _session_redis.flush()
+    return _session_redis
+
+
+@pytest.fixture
+def own_redis_server() -> Iterator[RedisServer]:
+    """A Redis for one test alone, which may stop it and start it again."""
+    with _new_redis() as server:
         yield server
 
 
@@ -123,6 +144,15 @@ def _new_server() -> PostgresServer:
     try:
         return PostgresServer()
     except PostgresMissingError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+def _new_redis() -> RedisServer:
+    try:
+        return RedisServer()
+    except RedisMissingError as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip(str(error))

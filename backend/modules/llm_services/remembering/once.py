@@ -64,13 +64,14 @@ class Remembering:
         key = await self._key(call, record)
         asked: list[Reply] | None = None
 
-        async def lead() -> Entry:
+        async def asked_for() -> Entry:
             nonlocal asked
+            asked = await ask()
+            return await self._kept(call, record, asked)
+
+        async def lead() -> Entry:
             async with self._turn(key, until) as packed:
-                entry = _fresh(packed, policy)
-                if entry is None:
-                    asked = await ask()
-                    entry = await self._kept(call, record, asked)
+                entry = _fresh(packed, policy) or await asked_for()
             return entry
 
         entry = await _within_deadline(call, self._flights.share(key, lead, until))
