@@ -88,6 +88,10 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "shared": ("modules/shared/db.py", "from psycopg import errors"),
         "repo": ("modules/llm_services/repo/requests.py", "def f(): import psycopg"),
     },
+    "one SDK, one file: redis": {
+        "store": ("modules/llm_services/cache/memory.py", "import redis"),
+        "lazy": ("modules/llm_services/wiring.py", "def f(): from redis.asyncio import Redis"),
+    },
     "only front doors and routes know the web framework": {
         "service": ("modules/llm_services/service.py", "from fastapi import Depends"),
         "shared": ("modules/shared/db.py", "from starlette.requests import Request"),

@@ -49,7 +49,8 @@ def labels(**changes: Any) -> Labels:
         provider="openai",
         model="gpt-4o",
         feature="moons",
-        namespace="tenant:acme",
+        user="ann",
+        tenant="acme",
         stored_at=time.time(),
     )
     return replace(plain, **changes)
@@ -157,7 +158,8 @@ def test_another_version_is_no_entry(monkeypatch: pytest.MonkeyPatch) -> None:
         (Selection(model="azure_openai:gpt-4o"), False),
         (Selection(feature="suns"), False),
         (Selection(tenant="other"), False),
-        (Selection(user="acme"), False),
+        (Selection(user="ann"), True),
+        (Selection(user="bob"), False),
         (Selection(stored_before=1.0), False),
     ],
 )
@@ -172,14 +174,6 @@ async def test_a_selection_means_the_same_everywhere(
         assert (await store.get("key") is None) is meant
         await store.aclose()
     disk.close()
-
-
-def test_a_users_answers_are_found_by_user() -> None:
-    """Also those of a user within a tenant, who share with nobody."""
-    ann = labels(namespace="user:ann@acme")
-    assert Selection(user="ann").matches(ann)
-    assert Selection(tenant="acme").matches(ann)
-    assert not Selection(user="bob").matches(ann)
 
 
 async def test_memory_is_bounded_and_forgets_the_least_used() -> None:
@@ -304,7 +298,7 @@ from uuid import UUID
 from modules.llm_services.cache import DiskStore, Entry, Labels, pack, unpack
 
 name = sys.argv[2]
-labels = Labels(provider="p", model="m", feature=None, namespace="nobody", stored_at=1.0)
+labels = Labels(provider="p", model="m", feature=None, user=None, tenant=None, stored_at=1.0)
 replies = [{"text": name * 5_000}]
 packed = pack(Entry(labels=labels, source_id=UUID(int=7), cost=None, replies=replies))
 

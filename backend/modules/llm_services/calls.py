@@ -22,6 +22,7 @@ from .types import (
     Call,
     GenerationOptions,
     LLMMessageDTO,
+    PayloadMode,
     ToolSpec,
     stricter,
 )
@@ -70,17 +71,24 @@ def build_call(
         parallel_tool_calls=given.get("parallel_tool_calls"),
         cache=None if operation == "tools" else cache_policy(given, config),
         attribution=_attribution(asked.user_id, given),
-        payload_mode=stricter(config.payload_mode, given.get("payload_mode", "full")),
+        payload_mode=_payload_mode(given, config),
     )
 
 
 def cache_policy(given: Mapping[str, Any], config: LLMConfig) -> CachePolicy | None:
-    """Whether the cache may answer: the caller's word, else the configuration's."""
+    """Whether the cache may answer: the caller's word, else the configuration's.
+
+    It never does for calls of which nothing may be kept.
+    """
     said = given.get("cache", config.cache_enabled)
-    if said is False:
+    if said is False or _payload_mode(given, config) == "none":
         return None
     seconds = config.cache_ttl if said is True else said
     return CachePolicy(seconds=seconds, scope=given.get("cache_scope", config.cache_scope))
+
+
+def _payload_mode(given: Mapping[str, Any], config: LLMConfig) -> PayloadMode:
+    return stricter(config.payload_mode, given.get("payload_mode", "full"))
 
 
 def _tools(asked: CallArguments, given: Mapping[str, Any]) -> tuple[ToolSpec, ...]:
@@ -132,7 +140,7 @@ def special_call(
         max_retries=given.get("max_retries", config.max_retries),
         resend=resend,
         attribution=_attribution(user_id, given),
-        payload_mode=stricter(config.payload_mode, given.get("payload_mode", "full")),
+        payload_mode=_payload_mode(given, config),
     )
 
 

@@ -7,7 +7,7 @@
 from .disk import DiskStore
 from .entry import Entry, Labels, Selection, pack, unpack
 from .flights import Flights
-from .key import cache_key, namespace
+from .key import cache_key
 from .memory import MemoryStore
 from .remote import RedisStore
 from .store import CacheStore
@@ -22,7 +22,6 @@ __all__ = [
     "RedisStore",
     "Selection",
     "cache_key",
-    "namespace",
     "pack",
     "unpack",
 ]

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from .entry import ENTRY_VERSION, Labels, Selection
+from .entry import ENTRY_VERSION, Labels, Selection, labels_from
 from .store import Trouble
 
 P = ParamSpec("P")
@@ -30,7 +30,7 @@ _PREPARE = (
     "PRAGMA journal_mode=TRUNCATE",
     "PRAGMA synchronous=OFF",
     "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, until REAL, stored_at REAL,"
-    " provider TEXT, model TEXT, feature TEXT, namespace TEXT, packed BLOB)",
+    " provider TEXT, model TEXT, feature TEXT, user TEXT, tenant TEXT, packed BLOB)",
     "CREATE INDEX IF NOT EXISTS entries_by_age ON entries (stored_at)",
 )
 
@@ -170,10 +170,10 @@ def _put(
     connection: sqlite3.Connection, key: str, packed: bytes, labels: Labels, seconds: float
 ) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(key, time.time() + seconds, labels.stored_at, labels.provider, labels.model),
-            *(labels.feature, labels.namespace, packed),
+            *(labels.feature, labels.user, labels.tenant, packed),
         ),
     )
 
@@ -198,17 +198,9 @@ def _used(connection: sqlite3.Connection) -> int:
 
 def _clear(connection: sqlite3.Connection, selection: Selection) -> int:
     rows = connection.execute(
-        "SELECT key, provider, model, feature, namespace, stored_at FROM entries"
+        "SELECT key, provider, model, feature, user, tenant, stored_at FROM entries"
     ).fetchall()
-    meant = [(key,) for key, *labels in rows if selection.matches(_labels(*labels))]
+    meant = [(key,) for key, *said in rows if selection.matches(labels_from(said))]
     connection.executemany("DELETE FROM entries WHERE key = ?", meant)
     connection.execute("PRAGMA incremental_vacuum").fetchall()
     return len(meant)
-
-
-def _labels(
-    provider: str, model: str, feature: str | None, namespace: str, stored_at: float
-) -> Labels:
-    return Labels(
-        provider=provider, model=model, feature=feature, namespace=namespace, stored_at=stored_at
-    )

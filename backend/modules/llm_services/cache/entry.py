@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 from uuid import UUID
 
 from modules.llm_services.types import JsonObject
@@ -16,12 +18,13 @@ HEAD = 4_096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """Of which call an entry is. ``stored_at`` is in seconds since 1970."""
+    """Of which call an entry is, and for whom it was. ``stored_at``: seconds since 1970."""
 
     provider: str
     model: str
     feature: str | None
-    namespace: str
+    user: str | None
+    tenant: str | None
     stored_at: float
 
 
@@ -39,8 +42,7 @@ class Entry:
 class Selection:
     """Which entries are meant; what is not given does not matter.
 
-    ``model`` may be ``provider:model``. ``stored_before`` is in seconds since 1970. ``user`` and
-    ``tenant`` mean what belongs to them alone.
+    ``model`` may be ``provider:model``. ``stored_before`` is in seconds since 1970.
     """
 
     model: str | None = None
@@ -54,14 +56,10 @@ class Selection:
         return (
             self.model in {None, labels.model, f"{labels.provider}:{labels.model}"}
             and self.feature in {None, labels.feature}
-            and self._belongs(labels.namespace)
+            and self.user in {None, labels.user}
+            and self.tenant in {None, labels.tenant}
             and (self.stored_before is None or labels.stored_at < self.stored_before)
         )
-
-    def _belongs(self, namespace: str) -> bool:
-        kind, _, owner = namespace.partition(":")
-        user, _, tenant = owner.partition("@") if kind == "user" else ("", "", owner)
-        return self.user in {None, user} and self.tenant in {None, tenant}
 
 
 def pack(entry: Entry) -> bytes:
@@ -91,10 +89,14 @@ def labels_of(head: bytes) -> Labels | None:
     """The labels of an entry that begins like this, or ``None`` when it is none of ours."""
     try:
         version, *values = json.loads(head[:HEAD].partition(b"\n")[0])
-        named = dict(zip(_LABELS, values, strict=True))
+        return labels_from(values) if version == ENTRY_VERSION else None
     except (ValueError, TypeError):
         return None
-    return Labels(**named) if version == ENTRY_VERSION else None
+
+
+def labels_from(values: Sequence[Any]) -> Labels:
+    """Labels from their fields, in order."""
+    return Labels(**dict(zip(_LABELS, values, strict=True)))
 
 
 _LABELS = tuple(field.name for field in fields(Labels))

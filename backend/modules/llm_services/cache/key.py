@@ -31,7 +31,7 @@ def cache_key(call: Call, endpoint: str) -> str:
     policy = call.cache
     asked = {
         "version": KEY_VERSION,
-        "namespace": namespace(call.attribution, policy.scope if policy else "tenant"),
+        "namespace": _namespace(call.attribution, policy.scope if policy else "tenant"),
         "endpoint": [call.provider, endpoint],
         "operation": call.operation,
         "model": call.model,
@@ -45,7 +45,7 @@ def cache_key(call: Call, endpoint: str) -> str:
     return _digest(asked)
 
 
-def namespace(attribution: Attribution, scope: CacheScope) -> str:
+def _namespace(attribution: Attribution, scope: CacheScope) -> str:
     """Whose answers are shared."""
     user, tenant = attribution.user_id, attribution.tenant
     if scope == "shared" or (user is None and tenant is None):

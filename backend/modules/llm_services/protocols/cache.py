@@ -31,8 +31,8 @@ class KeepsCache(Protocol):
         Args:
             model: of this model, as rows name it, or ``provider:model``.
             feature: that were first given to this feature.
-            user_id: that only this user may get.
-            tenant: that only this tenant may get.
+            user_id: that were first given to this user, whoever may get them now.
+            tenant: likewise.
             older_than: that were given longer ago.
 
         Redis and ``LLM_CACHE_DIR`` are emptied for all processes, memory for this one alone.

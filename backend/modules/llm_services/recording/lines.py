@@ -81,6 +81,7 @@ def _reader(column_type: Any) -> Callable[[Any], Any]:
     return datetime.fromisoformat if isinstance(column_type, UtcDateTime) else lambda value: value
 
 
-_NOTHING = dict.fromkeys(repo.SETTLED_COLUMNS)  # an older version's outcome has fewer columns
+# An older version's outcome has fewer columns.
+_NOTHING = {**dict.fromkeys(repo.SETTLED_COLUMNS), "cached": False}
 _READERS = {column.name: _reader(column.type) for column in LLMRequest.__table__.columns}
 _READERS["row_id"] = UUID  # an outcome's name for the row that it belongs to

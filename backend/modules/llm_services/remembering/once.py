@@ -15,7 +15,6 @@ from modules.llm_services.cache import (
     Labels,
     Selection,
     cache_key,
-    namespace,
     pack,
     unpack,
 )
@@ -71,8 +70,7 @@ class Remembering:
 
         async def lead() -> Entry:
             async with self._turn(key, until) as packed:
-                entry = _fresh(packed, policy) or await asked_for()
-            return entry
+                return _fresh(packed, policy) or await asked_for()
 
         entry = await _within_deadline(call, self._flights.share(key, lead, until))
         return asked or self._given(entry, call, record) or await self._instead(call, record, ask)
@@ -142,11 +140,13 @@ def _fresh(packed: bytes | None, policy: CachePolicy) -> Entry | None:
 
 
 def _entry(call: Call, cost: Decimal | None, replies: Sequence[Reply]) -> Entry:
+    asker = call.attribution
     labels = Labels(
         provider=call.provider,
         model=call.model,
-        feature=call.attribution.feature,
-        namespace=namespace(call.attribution, call.cache.scope if call.cache else "tenant"),
+        feature=asker.feature,
+        user=None if asker.user_id is None else str(asker.user_id),
+        tenant=asker.tenant,
         stored_at=time.time(),
     )
     return Entry(

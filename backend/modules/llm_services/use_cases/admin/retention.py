@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from modules.llm_services import arguments
+from modules.llm_services.cache import Selection
 from modules.llm_services.types import ErasureReport, PurgeReport
 from modules.llm_services.use_cases.base import UseCases
 
@@ -23,7 +24,9 @@ class RetentionUseCases(UseCases):
     async def erase_user(self, user_id: UUID, *, budget: float = 60.0) -> ErasureReport:
         """Forget a user. See `PurgesLedger.erase_user`."""
         user, seconds = arguments.uuid("user_id", user_id), _budget("budget", budget)
-        return await self._runtime.retention.erase(user, seconds)
+        report = await self._runtime.retention.erase(user, seconds)
+        await self._runtime.remembering.clear(Selection(user=str(user)))
+        return report
 
 
 def _days_ago(days: int | None) -> datetime | None:
