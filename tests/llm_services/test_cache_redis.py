@@ -92,12 +92,15 @@ async def test_the_turn_goes_on_without_an_answer(redis_server: RedisServer) -> 
 
 
 async def test_who_leaves_while_waiting_leaves_nothing(store: RedisStore) -> None:
-    """A cancelled wait neither holds the turn nor takes it from its holder."""
+    """A cancelled wait neither holds the turn nor takes it from its holder, and is never lost."""
     async with store.turn("key"):
-        waiting = asyncio.create_task(store.turn("key").__aenter__())
-        await asyncio.sleep(0.1)
-        waiting.cancel()
-        await asyncio.wait((waiting,))
+        for n in range(100):
+            waiting = asyncio.create_task(store.turn("key").__aenter__())
+            for _ in range(n):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait((waiting,), timeout=PATIENCE)
+            assert waiting.cancelled()
         assert await store._client().exists("llm:cache:{key}:turn") == 1
     assert await store._client().exists("llm:cache:{key}:turn") == 0
 
@@ -144,9 +147,16 @@ async def test_a_redis_that_hangs_is_left_alone_for_a_while(
     await store.aclose()
 
 
+def test_a_url_that_cannot_be_read_is_refused_without_its_password() -> None:
+    """When the settings are read, not in the first call."""
+    with pytest.raises(LLMConfigurationError, match="LLM_REDIS_URL cannot be read") as caught:
+        RedisStore("redis://:pass/word@host:6379/0", patience=1)
+    assert "pass/word" not in str(caught.value)
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra that is needed, when the setting is read."""
-    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    monkeypatch.setitem(sys.modules, "redis.asyncio.connection", None)
     with pytest.raises(LLMConfigurationError, match=r"install llm-services\[redis\]"):
         RedisStore("redis://localhost", patience=1)
 
@@ -181,7 +191,11 @@ def test_two_processes_ask_once(
     for process in running:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "ready"
-    ends = [process.communicate("go\n", timeout=100)[0].strip() for process in running]
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    ends = [process.communicate(timeout=100)[0].strip() for process in running]
     assert ends == ["1", "1"]
     assert len(vendor.journal()) == 1
     stored = rows()

@@ -59,7 +59,8 @@ def labels(**changes: Any) -> Labels:
 def packed(text: str = "hi", **changes: Any) -> bytes:
     """An entry as bytes."""
     replies = [{"text": text}]
-    return pack(Entry(labels=labels(**changes), source_id=UUID(int=7), cost="0.1", replies=replies))
+    entry = Entry(labels=labels(**changes), source_id=UUID(int=7), cost="0.1", replies=replies)
+    return pack("key", entry)
 
 
 class One(BaseModel):
@@ -133,11 +134,12 @@ def test_what_is_not_sent_does_not_matter() -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 10, -1])
 def test_bytes_that_are_not_whole_are_no_entry(cut: int) -> None:
-    """Cut anywhere, or with a bit turned, they are a miss."""
+    """Cut anywhere, with a bit turned, or under another key, they are a miss."""
     whole = packed()
-    assert unpack(whole) is not None
-    assert unpack(whole[:cut]) is None
-    assert unpack(bytes([whole[0] ^ 1]) + whole[1:]) is None
+    assert unpack("key", whole) is not None
+    assert unpack("key", whole[:cut]) is None
+    assert unpack("another", whole) is None
+    assert unpack("key", bytes([whole[0] ^ 1]) + whole[1:]) is None
 
 
 def test_another_version_is_no_entry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +147,7 @@ def test_another_version_is_no_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modules.llm_services.cache.entry.ENTRY_VERSION", 99)
     theirs = packed()
     monkeypatch.undo()
-    assert unpack(theirs) is None
+    assert unpack("key", theirs) is None
     assert labels_of(b"[1, 2]\n") is None
 
 
@@ -300,7 +302,7 @@ from modules.llm_services.cache import DiskStore, Entry, Labels, pack, unpack
 name = sys.argv[2]
 labels = Labels(provider="p", model="m", feature=None, user=None, tenant=None, stored_at=1.0)
 replies = [{"text": name * 5_000}]
-packed = pack(Entry(labels=labels, source_id=UUID(int=7), cost=None, replies=replies))
+packed = pack("key", Entry(labels=labels, source_id=UUID(int=7), cost=None, replies=replies))
 
 async def main():
     store = DiskStore(Path(sys.argv[1]), 20_000_000)
@@ -308,7 +310,7 @@ async def main():
         await store.put(f"{name}{n}", packed, labels, 60)
         await store.put("same", packed, labels, 60)
         found = await store.get("same")
-        assert found is None or unpack(found) is not None
+        assert found is None or unpack("key", found) is not None
     store.close()
 
 asyncio.run(main())

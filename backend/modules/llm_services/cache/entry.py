@@ -62,18 +62,20 @@ class Selection:
         )
 
 
-def pack(entry: Entry) -> bytes:
-    """An entry as bytes: a line of labels, the answer, and a checksum of both."""
+def pack(key: str, entry: Entry) -> bytes:
+    """An entry as bytes: a line of labels, the answer, and a checksum of both and of the key."""
     labels = json.dumps([ENTRY_VERSION, *asdict(entry.labels).values()]).encode()
     answer = {"source": str(entry.source_id), "cost": entry.cost, "replies": entry.replies}
     body = labels + b"\n" + json.dumps(answer, separators=(",", ":")).encode()
-    return body + _checksum(body)
+    return body + _checksum(key, body)
 
 
-def unpack(packed: bytes) -> Entry | None:
-    """The entry, or ``None`` when the bytes are not whole or of another version."""
+def unpack(key: str, packed: bytes) -> Entry | None:
+    """The entry, or ``None`` when the bytes are not whole, of another version or of another key:
+    a store that mixes things up gives nobody another's answer.
+    """
     body, checksum = packed[:-_CHECKED], packed[-_CHECKED:]
-    labels = labels_of(body) if _checksum(body) == checksum else None
+    labels = labels_of(body) if _checksum(key, body) == checksum else None
     if labels is None:
         return None
     answer = json.loads(body[body.index(b"\n") + 1 :])
@@ -102,5 +104,5 @@ def labels_from(values: Sequence[Any]) -> Labels:
 _LABELS = tuple(field.name for field in fields(Labels))
 
 
-def _checksum(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=_CHECKED).digest()
+def _checksum(key: str, body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_CHECKED, key=key[:64].encode()).digest()

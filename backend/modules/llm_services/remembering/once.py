@@ -70,7 +70,7 @@ class Remembering:
 
         async def lead() -> Entry:
             async with self._turn(key, until) as packed:
-                return _fresh(packed, policy) or await asked_for()
+                return _fresh(key, packed, policy) or await asked_for()
 
         entry = await _within_deadline(call, self._flights.share(key, lead, until))
         return asked or self._given(entry, call, record) or await self._instead(call, record, ask)
@@ -79,8 +79,8 @@ class Remembering:
         """An answer from the cache for a call that would read it piece by piece."""
         if call.cache is None:
             return None
-        packed = await self.store.get(await self._key(call, record))
-        entry = _fresh(packed, call.cache)
+        key = await self._key(call, record)
+        entry = _fresh(key, await self.store.get(key), call.cache)
         replies = self._given(entry, call, record) if entry else None
         return replies[0] if replies else None
 
@@ -114,7 +114,7 @@ class Remembering:
         """The replies as an entry, which is kept when it is worth it."""
         entry = await off_loop(size(replies), _entry, call, record.cost, replies)
         if call.cache is not None and record.cache_key and worth_keeping(call, replies):
-            packed = await off_loop(size(replies), pack, entry)
+            packed = await off_loop(size(replies), pack, record.cache_key, entry)
             await self.store.put(record.cache_key, packed, entry.labels, call.cache.seconds)
         return entry
 
@@ -132,8 +132,8 @@ class Remembering:
         return replies
 
 
-def _fresh(packed: bytes | None, policy: CachePolicy) -> Entry | None:
-    entry = unpack(packed) if packed is not None else None
+def _fresh(key: str, packed: bytes | None, policy: CachePolicy) -> Entry | None:
+    entry = unpack(key, packed) if packed is not None else None
     if entry is None or time.time() - entry.labels.stored_at > policy.seconds:
         return None
     return entry
