@@ -92,6 +92,9 @@ async def test_nobody_is_cached_unasked(
     async with open_llm_services() as llm:
         answers = [(await llm.generate_response(MARS))[0] for _ in range(2)]
         assert [one.cached for one in answers] == [False, False]
+        async with llm.stream_response(MARS) as stream:
+            [_ async for _ in stream]
+        assert not stream.response.cached
         assert {row["cache_key"] for row in rows()} == {None}
     monkeypatch.setenv("LLM_CACHE_ENABLED", "true")
     async with open_llm_services() as llm:
@@ -293,7 +296,7 @@ async def test_operators_see_and_clear_the_cache(llm: LLMServicesProvider, vendo
     ann = uuid4()
     for _ in range(3):
         await llm.generate_response(MARS, cache=True, feature="moons", tenant="acme")
-    await llm.generate_response(MARS, ann, cache=True)
+    await llm.generate_response(MARS, ann, cache=True, feature="suns")
     async with open_llm_services_admin() as admin:
         seen = admin.cache_statistics(begin)
         assert (seen.hits, seen.misses, seen.unpriced_hits) == (2, 2, 0)
@@ -301,7 +304,7 @@ async def test_operators_see_and_clear_the_cache(llm: LLMServicesProvider, vendo
         assert seen.saved_cost == pytest.approx(2 * paid["cost_estimate"])
         assert [(use.feature, use.hits, use.misses) for use in seen.groups] == [
             ("moons", 2, 1),
-            (None, 0, 1),
+            ("suns", 0, 1),
         ]
         assert admin.cache_statistics(begin, begin).hits == 0
         assert await admin.clear_cache(model="gpt-4o") == 0

@@ -142,6 +142,9 @@ async def test_a_redis_that_hangs_is_left_alone_for_a_while(
     for _ in range(1_000):
         assert await store.get("key") is None
     assert store._away_until == away_until
+    [hanging] = store._under_way
+    hanging.cancel()  # as the end of a loop does
+    await asyncio.wait((hanging,))
     own_redis_server.go_on()
     assert len(caplog.records) == 1
     await store.aclose()

@@ -221,4 +221,5 @@ def _connected(url: str, patience: float) -> "Redis":
     from redis.backoff import NoBackoff
 
     options: dict[str, Any] = {"retry": Retry(NoBackoff(), 0)}
-    return Redis.from_url(url, socket_timeout=patience, socket_connect_timeout=patience, **options)
+    later = 2 * patience  # than its caller gives up: then the connection is let go
+    return Redis.from_url(url, socket_timeout=later, socket_connect_timeout=later, **options)
