@@ -105,6 +105,8 @@ async def test_nobody_is_cached_unasked(
         for _ in range(2):  # what tools do and find changes
             run, _ = await llm.run_tools(asked, [get_weather])
             assert not run.response.cached
+        with pytest.raises(LLMInputError, match="rounds of run_tools are never cached"):
+            await llm.run_tools(asked, [get_weather], cache=True)  # type: ignore[call-arg]
 
 
 def get_weather(city: str) -> str:
