@@ -364,7 +364,7 @@ async def test_five_hundred_ask_and_one_pays(llm: LLMServicesProvider, vendor: S
 
 async def test_a_leader_that_leaves_is_replaced(llm: LLMServicesProvider, vendor: Sandbox) -> None:
     """Whoever waited is answered, by one more request at most."""
-    model = "openai:gpt-4o:slow=0.3"
+    model = "openai:gpt-4o:slow=3"
     leader = asyncio.create_task(_text(llm.generate_response(MARS, model=model, cache=True)))
     await until(lambda: len(vendor.journal()) == 1)
     followers = [
