@@ -69,7 +69,7 @@ def build_call(
         tools=_tools(asked, given),
         tool_choice=given.get("tool_choice"),
         parallel_tool_calls=given.get("parallel_tool_calls"),
-        cache=_not_cached(given) if operation == "tools" else cache_policy(given, config),
+        cache=_cache_of(operation, given, config),
         attribution=_attribution(asked.user_id, given),
         payload_mode=_payload_mode(given, config),
     )
@@ -87,12 +87,15 @@ def cache_policy(given: Mapping[str, Any], config: LLMConfig) -> CachePolicy | N
     return CachePolicy(seconds=seconds, scope=given.get("cache_scope", config.cache_scope))
 
 
-def _not_cached(given: Mapping[str, Any]) -> None:
+def _cache_of(operation: str, given: Mapping[str, Any], config: LLMConfig) -> CachePolicy | None:
+    if operation != "tools":
+        return cache_policy(given, config)
     if {"cache", "cache_scope"} & given.keys():
         raise LLMInputError(
             "cache: rounds of run_tools are never cached, for what tools do and find changes; "
             "leave it out"
         )
+    return None
 
 
 def _payload_mode(given: Mapping[str, Any], config: LLMConfig) -> PayloadMode:
