@@ -17,7 +17,10 @@ from .recording_vendor import RecordingVendor, recording
 
 JSON, FORM = "application/json", "multipart/form-data"
 HAS_NO_BODY = frozenset(
-    {"get_request", "get_user_requests", "estimate_cost", "batch_status", "collect_batch"}
+    {
+        *("get_request", "get_user_requests", "user_requests_page", "estimate_cost"),
+        *("batch_status", "collect_batch"),
+    }
 )
 CASES = [
     pytest.param(kind, api, id=f"{kind.name.replace(' ', '-')}-{api}")

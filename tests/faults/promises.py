@@ -72,7 +72,7 @@ def _ended(
         assert outcome.request_id is not None, f"{kind.name}: {outcome!r} names no row"
         call_id, error = outcome.request_id, outcome
     row = kept[call_id]
-    attempts = _json(row["attempts"]) or []
+    attempts = json_of(row["attempts"]) or []
     ended = Ended(
         kind=kind,
         row=row,
@@ -165,7 +165,8 @@ def assert_logs_hold_no_key(records: Sequence[logging.LogRecord]) -> None:
         assert_no_key(formatter.format(record) + repr(record.args), f"a record of {record.name}")
 
 
-def _json(value: Any) -> Any:
+def json_of(value: Any) -> Any:
+    """A JSON column, which SQLite gives as text."""
     return json.loads(value) if isinstance(value, str) else value
 
 

@@ -96,12 +96,15 @@ async def test_many_texts_are_one_row(llm: LLMServicesProvider, vendor: Sandbox)
 
 
 async def test_a_long_text_is_shortened_in_the_row(llm: LLMServicesProvider) -> None:
-    """The row keeps how a text begins and how long it was."""
+    """The row keeps how a text begins, in whole words, and how long it was."""
     _, request_id = await llm.generate_embeddings(["lava " * 1_000], dimensions=2)
     row = llm.get_request(request_id)
     assert row is not None
     assert row.messages is not None
-    assert row.messages[0]["content"] == "lava " * 800 + "… [5000 characters]"
+    begins, end = row.messages[0]["content"].split("… ")
+    assert end == "[5000 characters]"
+    assert set(begins.split()) == {"lava"}
+    assert 3_900 < len(begins) <= 4_000
 
 
 @pytest.mark.parametrize(

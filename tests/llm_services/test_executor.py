@@ -27,8 +27,8 @@ from tests.support.ledger import rows
 @pytest.fixture
 async def executor(database_url: str) -> AsyncIterator[Executor]:
     """The road on the test's database."""
-    writer = LedgerWriter(ledger_engine(get_engine(), 2))
-    yield Executor(Recorder(writer, patience=2), PriceList())
+    writer = LedgerWriter(ledger_engine(get_engine(), 20), patience=20)
+    yield Executor(Recorder(writer, patience=20), PriceList())
     await asyncio.to_thread(writer.close)
 
 

@@ -363,8 +363,8 @@ SCRIPT = """
     from modules.llm_services.recording import LedgerWriter, Recorder, Spool, ledger_engine
     from modules.shared.db import get_engine
 
-    writer = LedgerWriter(ledger_engine(get_engine(), 2))
-    executor = Executor(Recorder(writer, patience=2), PriceList())
+    writer = LedgerWriter(ledger_engine(get_engine(), 20), patience=20)
+    executor = Executor(Recorder(writer, patience=20), PriceList())
 """
 
 
@@ -408,8 +408,8 @@ def test_a_forked_child_starts_afresh(database_url: str) -> None:
         asyncio.run(calls())
         child = os.fork()
         if child == 0:
-            writer = LedgerWriter(ledger_engine(get_engine(), 2))
-            executor = Executor(Recorder(writer, patience=2), PriceList())
+            writer = LedgerWriter(ledger_engine(get_engine(), 20), patience=20)
+            executor = Executor(Recorder(writer, patience=20), PriceList())
             asyncio.run(calls())
             sys.exit(0)
         assert os.waitpid(child, 0)[1] == 0
