@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 import sandbox
+from modules.llm_services.testing.network import block_network
+from modules.llm_services.testing.pytest_plugin import fake_llm, no_llm_network  # noqa: F401
 from modules.shared.db import engine_for
-from tests.support.isolation import block_network, clear_environment
+from tests.support.isolation import clear_environment
 from tests.support.migrations import upgrade
 from tests.support.postgres import PostgresMissingError, PostgresServer
 from tests.support.redis import RedisMissingError, RedisServer

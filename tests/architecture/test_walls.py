@@ -57,6 +57,10 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING: from .recording import Recorder",
         ),
         "file-without-a-floor": ("modules/llm_services/extras.py", ""),
+        "product-imports-fakes": (
+            "modules/llm_services/public.py",
+            "def f(): from .testing import FakeLLMServices",
+        ),
     },
     "floors of the providers": {
         "base-imports-formats": ("modules/llm_services/providers/base.py", "from . import formats"),
@@ -71,6 +75,10 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "deep": ("modules/content_creation/dto.py", "import modules.llm_services.providers.base"),
         "lazy": ("modules/content_creation/dto.py", "def f(): from ..llm_services import wiring"),
         "package": ("modules/content_creation/dto.py", "import modules.llm_services"),
+        "fakes": (
+            "modules/content_creation/service.py",
+            "from modules.llm_services.testing import FakeLLMServices",
+        ),
     },
     "one SDK, one file: openai": {
         "executor": ("modules/llm_services/executor.py", "from openai import APIError"),
@@ -96,6 +104,10 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "service": ("modules/llm_services/service.py", "from fastapi import Depends"),
         "shared": ("modules/shared/db.py", "from starlette.requests import Request"),
         "sibling-service": ("modules/content_creation/service.py", "import fastapi"),
+    },
+    "only the testing kit knows pytest": {
+        "kit": ("modules/llm_services/testing/fake.py", "import pytest"),
+        "sibling": ("modules/content_creation/service.py", "def f(): import pytest"),
     },
     "no circles between neighbours": {
         "in-a-sibling": ("modules/content_creation/models.py", "from . import repo"),

@@ -10,7 +10,7 @@ from modules.content_creation.prompts import (
     questions_task,
     section_task,
 )
-from tests.content_creation.fakes import OUTLINE
+from tests.content_creation.lessons import OUTLINE
 
 PLAN = OutlineDTO.model_validate(OUTLINE, from_attributes=True)
 

@@ -121,6 +121,8 @@ def test_loopback_is_open(host: str) -> None:
     """Servers on this machine can be used."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection((host, server.getsockname()[1]), timeout=5).close()
+        with socket.socket() as client:
+            assert client.connect_ex(server.getsockname()) == 0
 
 
 def test_environment_of_the_developer_stays_outside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ from .types import Call, Usage
 
 T = TypeVar("T")
 Invoke: TypeAlias = Callable[[Call, Attempt], Awaitable[Reply]]
+Pause: TypeAlias = Callable[[float], Awaitable[None]]
 Once: TypeAlias = Callable[[AttemptRecord, Attempt], Awaitable[T]]
 _CONCERNS_ALL = (LLMAuthenticationError, LLMNotFoundError, LLMQuotaExceededError)
 
@@ -60,14 +61,22 @@ class Outcome:
 
 
 class Executor:
-    """Runs calls. One per process and database; calls share nothing but the ledger's writer."""
+    """Runs calls. One per process and database; calls share nothing but the ledger's writer.
+
+    ``pause`` waits the seconds between two attempts.
+    """
 
     def __init__(
-        self, recorder: Recorder, prices: PriceList, remembering: Remembering | None = None
+        self,
+        recorder: Recorder,
+        prices: PriceList,
+        remembering: Remembering | None = None,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._recorder = recorder
         self._prices = prices
         self._remembering = remembering or Remembering(MemoryStore(0), {})
+        self._pause = pause
 
     async def run(self, call: Call, invoke: Invoke) -> Outcome:
         """One call from its row to its answer. Raises `LLMError` or a cancellation, only."""
@@ -206,7 +215,7 @@ class Executor:
                 if wait is None:
                     raise
                 correction = _correction(error) or correction
-            await asyncio.sleep(wait)
+            await self._pause(wait)
 
     async def _attempt(
         self,

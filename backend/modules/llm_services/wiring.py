@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Engine
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from .batches import BatchRoad
 from .cache import CacheStore, DiskStore, MemoryStore, RedisStore
-from .executor import Executor
+from .executor import Executor, Pause
 from .media import MediaStore
 from .pricing import PriceList, load_overrides
 from .pricing import warm as warm_prices
@@ -49,18 +49,31 @@ if TYPE_CHECKING:
     from .config import LLMConfig
 
 _Adapters = dict[str, "asyncio.Task[LLMProvider]"]
+MakeAdapter: TypeAlias = "Callable[[LLMConfig, str], LLMProvider]"
 _LEAVING = 2.0  # seconds that calls have to end in when nobody uses their runtime any more
 
 
 class Runtime:
-    """Everything that calls share: settings, prices, the road, the ledger's writer, clients."""
+    """Everything that calls share: settings, prices, the road, the ledger's writer, clients.
 
-    def __init__(self, config: LLMConfig, engine: Engine) -> None:
+    The testing kit brings adapters, prices and pauses of its own; all else is as in earnest.
+    """
+
+    def __init__(
+        self,
+        config: LLMConfig,
+        engine: Engine,
+        *,
+        make_adapter: MakeAdapter = create_llm_provider,
+        prices: PriceList | None = None,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
         self.config = config
+        self._make_adapter = make_adapter
         self.providers = provider_names(config)
         check_roles(config, self.providers)
         overrides = load_overrides(config.price_overrides) if config.price_overrides else ()
-        self.prices = PriceList(overrides)
+        self.prices = prices or PriceList(overrides)
         self.media = MediaStore(config.media_dir, config.media_base_url)
         ledger = self._ledger = ledger_engine(engine, config.write_timeout)
         spool = spool_of(config.spool_base(), engine.url)
@@ -77,7 +90,7 @@ class Runtime:
             log_calls=config.log_requests,
         )
         self.remembering = Remembering(_store(config), _endpoints(config, self.providers))
-        self.executor = Executor(recorder, self.prices, self.remembering)
+        self.executor = Executor(recorder, self.prices, self.remembering, pause)
         rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
         self.retention = LedgerRetention(ledger, refresh_daily_usage)
         self._under_way = (recorder.under_way, rows.under_way)
@@ -113,7 +126,7 @@ class Runtime:
 
     async def _make(self, name: str) -> LLMProvider:
         await asyncio.to_thread(warm_prices)
-        return await asyncio.to_thread(create_llm_provider, self.config, name)
+        return await asyncio.to_thread(self._make_adapter, self.config, name)
 
     def enter(self) -> None:
         """Somebody on the running loop uses this runtime until `leave`."""
