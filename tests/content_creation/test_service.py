@@ -1,6 +1,7 @@
 """The use cases, with models that do as they are told and a real database."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -22,15 +23,16 @@ from modules.content_creation.units import UnitsOfWork
 from modules.llm_services.public import LLMRateLimitError, LLMRefusedError, LLMTimeoutError
 from modules.llm_services.testing import FakeLLMServices
 from modules.shared.db import get_engine
-from tests.content_creation.lessons import OUTLINE, lesson_models
+from tests.content_creation.lessons import OUTLINE, lesson_models, open_models
 
 NEW = NewTopicDTO(source_material="The Moon pulls the water.")
 EVERYTHING = [Outline, SectionText, SectionText, Glossary, QuestionSet]
 
 
 @pytest.fixture
-def units(database_url: str) -> UnitsOfWork:
-    return UnitsOfWork(get_engine())
+def units(database_url: str) -> Iterator[UnitsOfWork]:
+    with open_models:
+        yield UnitsOfWork(get_engine())
 
 
 def _kinds(models: FakeLLMServices) -> list[object]:

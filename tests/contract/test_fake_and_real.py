@@ -4,7 +4,7 @@ The real one talks to the sandbox. What is compared is all that a caller can see
 answer says, and how many tokens it has, is its own.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -50,13 +50,13 @@ BOTH = (
 
 
 @pytest.fixture
-def fake() -> FakeLLMServices:
+def fake() -> Iterator[FakeLLMServices]:
     """The fake, which runs the tool that the sandbox runs when it is told to."""
-    fake = FakeLLMServices()
-    call = ToolCall(id="call_1", name="get_weather", arguments={"city": "Oslo"})
-    fake.answers(call, operation="tools", when="Call get_weather")
-    fake.answers("Take a coat.", operation="tools", when="Fog in Oslo")
-    return fake
+    with FakeLLMServices() as fake:
+        call = ToolCall(id="call_1", name="get_weather", arguments={"city": "Oslo"})
+        fake.answers(call, operation="tools", when="Call get_weather")
+        fake.answers("Take a coat.", operation="tools", when="Fog in Oslo")
+        yield fake
 
 
 @pytest.fixture
@@ -301,6 +301,14 @@ async def test_rounds_of_tools(llm: LLMServicesProvider) -> None:
     assert run.response.content
     assert [row.id for row in rows_of(llm)] == list(run.request_ids)
     assert last == run.request_ids[-1]
+
+
+async def test_an_answer_from_the_cache(llm: LLMServicesProvider) -> None:
+    """The second of two equal calls that allow it costs nothing and says where it is from."""
+    first, _ = await llm.generate_response(MESSAGES, user_id=USER, cache=True)
+    again, _ = await llm.generate_response(MESSAGES, user_id=USER, cache=True)
+    assert (first.cached, again.cached, again.content) == (False, True, first.content)
+    assert [row.cached for row in rows_of(llm)] == [False, True]
 
 
 class Empty(BaseModel):

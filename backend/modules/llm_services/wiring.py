@@ -54,16 +54,13 @@ _LEAVING = 2.0  # seconds that calls have to end in when nobody uses their runti
 
 
 class Runtime:
-    """Everything that calls share: settings, prices, the road, the ledger's writer, clients.
-
-    The testing kit brings adapters, prices and pauses of its own; all else is as in earnest.
-    """
+    """Everything that calls share: settings, prices, the road, the ledger's writer, clients."""
 
     def __init__(
         self,
         config: LLMConfig,
         engine: Engine,
-        *,
+        *,  # the testing kit brings its own
         make_adapter: MakeAdapter = create_llm_provider,
         prices: PriceList | None = None,
         pause: Pause = asyncio.sleep,
@@ -174,9 +171,13 @@ class Runtime:
 
     async def close_ledger(self) -> None:
         """Write what the ledger still waits for, and stop its thread."""
-        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self.shut_ledger)
+
+    def shut_ledger(self) -> None:
+        """The same for whoever may block."""
+        self._writer.close()
         self._ledger.dispose()  # jobs use it without the writer
-        await asyncio.to_thread(self.remembering.store.close)
+        self.remembering.store.close()
 
 
 def _store(config: LLMConfig) -> CacheStore:

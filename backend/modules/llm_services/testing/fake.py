@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import shutil
 import tempfile
-import weakref
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, Self, Unpack
@@ -68,14 +67,14 @@ class FakeLLMServices(Assertions, LLMService):
         **settings: Any,
     ) -> None:
         self._script = script or Script()
-        folder = tempfile.mkdtemp(prefix="fake-llm-")
-        self._engine = _ledger(Path(folder))
+        folder = Path(tempfile.mkdtemp(prefix="fake-llm-"))
+        self._engine = _ledger(folder)
 
         def make_adapter(_config: LLMConfig, name: str) -> LLMProvider:
             return ScriptedAdapter(name, self._script, real_time=real_time, batch_looks=batch_looks)
 
         runtime = Runtime(
-            _Settings(**{**_DEFAULTS, "spool_dir": Path(folder) / "spool", **settings}),
+            _Settings(**{**_DEFAULTS, "spool_dir": folder / "spool", **settings}),
             self._engine,
             make_adapter=make_adapter,
             prices=ScriptedPrices(),
@@ -86,7 +85,8 @@ class FakeLLMServices(Assertions, LLMService):
         self.admin: LLMServicesAdminProvider = LLMAdminService(
             repo, runtime=runtime, owns_session=True
         )
-        self._gone = weakref.finalize(self, _clear, self._engine, folder)
+        self._folder: Path | None = folder
+        atexit.register(self.close)
 
     @classmethod
     def from_cassette(
@@ -154,11 +154,16 @@ class FakeLLMServices(Assertions, LLMService):
         return gate
 
     def close(self) -> None:
-        """Stop the ledger's thread and remove its database. The fake cannot be used any more."""
-        if self._gone.alive:
-            with ThreadPoolExecutor(1) as elsewhere:  # our caller's loop may be running
-                elsewhere.submit(asyncio.run, self._runtime.close_ledger()).result()
-            self._gone()
+        """Stop the ledger's threads and remove its database: the fake cannot be used any more.
+
+        A fake that nobody closes is closed when the process ends.
+        """
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            atexit.unregister(self.close)
+            self._runtime.shut_ledger()
+            self._engine.dispose()
+            shutil.rmtree(folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -212,8 +217,3 @@ def _empty_ledger() -> bytes:
     connection.close()
     engine.dispose()
     return made
-
-
-def _clear(engine: Engine, folder: str) -> None:
-    engine.dispose()
-    shutil.rmtree(folder, ignore_errors=True)
