@@ -20,6 +20,7 @@ from modules.content_creation.public import (
 from modules.content_creation.routes import router as content_creation_router
 from modules.llm_services.public import (
     LLMAuthenticationError,
+    LLMCircuitOpenError,
     LLMConfigurationError,
     LLMContextLengthError,
     LLMError,
@@ -37,6 +38,7 @@ _LLM_STATUS: Mapping[type[LLMError], int] = {
     LLMRateLimitError: 429,
     LLMTimeoutError: 504,
     LLMRecordingError: 503,
+    LLMCircuitOpenError: 503,
     LLMAuthenticationError: 500,
     LLMConfigurationError: 500,
     LLMPricingError: 500,

@@ -10,6 +10,7 @@ from modules.content_creation.public import TopicBusyError, TopicNotFoundError
 from modules.llm_services.public import (
     LLMAuthenticationError,
     LLMBadResponseError,
+    LLMCircuitOpenError,
     LLMConfigurationError,
     LLMConnectionError,
     LLMContextLengthError,
@@ -34,6 +35,7 @@ STATUS: list[tuple[type[LLMError], int]] = [
     (LLMQuotaExceededError, 429),
     (LLMTimeoutError, 504),
     (LLMRecordingError, 503),
+    (LLMCircuitOpenError, 503),
     (LLMAuthenticationError, 500),
     (LLMConfigurationError, 500),
     (LLMPricingError, 500),

@@ -11,6 +11,7 @@
     │   └── LLMPermissionError        403: the key may not do this
     ├── LLMRateLimitError             429: wait and try again
     │   └── LLMQuotaExceededError     429 that waiting does not cure: the credit is used up
+    ├── LLMCircuitOpenError           the model does not answer: nothing was sent, try later
     ├── LLMTimeoutError               the call's deadline passed
     ├── LLMRefusedError               the model refused, or a content filter stopped the answer
     ├── LLMTruncatedError             the output cap was reached before the answer was usable
@@ -156,6 +157,14 @@ class LLMQuotaExceededError(LLMRateLimitError):
 
     error_type = "QuotaExceeded"
     retryable_by_nature = False
+    safe_text = "The language model is not available at the moment."
+
+
+class LLMCircuitOpenError(LLMError):
+    """The model has not answered lately, so nothing was sent; it is tried after ``retry_after``."""
+
+    error_type = "CircuitOpen"
+    retryable_by_nature = True
     safe_text = "The language model is not available at the moment."
 
 

@@ -7,6 +7,7 @@ and no SQL.
       recording(call)      the row is `pending` before the first byte leaves
         once               the answer is in the cache, or another call is getting it, or:
         attempts           one loop, one deadline; only what may be repeated is repeated
+          gate             is the provider up: if not, nothing is sent
           invoke           the provider's part: exactly one HTTP request
           price            each attempt that reported tokens, also a failed one
       recording closes     status, tokens, cost, error: whatever happened
@@ -21,15 +22,18 @@ from typing import Any, TypeAlias, TypeVar
 
 from anyio import CapacityLimiter
 
+from .breaker import Breaker
 from .cache import MemoryStore
 from .exceptions import (
     LLMAuthenticationError,
+    LLMCircuitOpenError,
     LLMError,
     LLMNotFoundError,
     LLMQuotaExceededError,
     LLMTimeoutError,
     LLMValidationError,
 )
+from .gate import Gate, Passage
 from .pricing import PriceList
 from .providers.base import Attempt, Correction, OpenStream, Reply
 from .recorded_stream import RecordedStream, Replay, no_attempt
@@ -41,8 +45,14 @@ from .types import Call, Usage
 T = TypeVar("T")
 Invoke: TypeAlias = Callable[[Call, Attempt], Awaitable[Reply]]
 Pause: TypeAlias = Callable[[float], Awaitable[None]]
-Once: TypeAlias = Callable[[AttemptRecord, Attempt], Awaitable[T]]
-_CONCERNS_ALL = (LLMAuthenticationError, LLMNotFoundError, LLMQuotaExceededError)
+Once: TypeAlias = Callable[[AttemptRecord, Attempt, Passage], Awaitable[T]]
+_UNGUARDED = Gate(Breaker(0, 0))
+_CONCERNS_ALL = (
+    LLMAuthenticationError,
+    LLMCircuitOpenError,
+    LLMNotFoundError,
+    LLMQuotaExceededError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +81,13 @@ class Executor:
         recorder: Recorder,
         prices: PriceList,
         remembering: Remembering | None = None,
+        gate: Gate | None = None,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self._recorder = recorder
         self._prices = prices
         self._remembering = remembering or Remembering(MemoryStore(0), {})
+        self._gate = gate or Gate()
         self._pause = pause
 
     async def run(self, call: Call, invoke: Invoke) -> Outcome:
@@ -147,10 +159,10 @@ class Executor:
     async def unrecorded(self, call: Call, once: Callable[[Call, Attempt], Awaitable[T]]) -> T:
         """An exchange that asks no model anything, such as an upload: the same retries, no row."""
 
-        async def attempt(_record: AttemptRecord, request: Attempt) -> T:
+        async def attempt(_record: AttemptRecord, request: Attempt, _passage: Passage) -> T:
             return await once(call, request)
 
-        return await self._try(call, CallRecord(call), attempt)
+        return await self._try(call, CallRecord(call), attempt, gate=_UNGUARDED)
 
     @asynccontextmanager
     async def stream(self, call: Call, open_stream: OpenStream) -> AsyncIterator[RecordedStream]:
@@ -173,8 +185,9 @@ class Executor:
     async def _answer(
         self, call: Call, invoke: Invoke, record: CallRecord, part: int | None = None
     ) -> Reply:
-        async def once(attempt: AttemptRecord, request: Attempt) -> Reply:
+        async def once(attempt: AttemptRecord, request: Attempt, passage: Passage) -> Reply:
             reply = await invoke(call, request)
+            passage.close()
             attempt.answered(reply)
             attempt.price_by(self._prices, call, reply)
             return reply
@@ -192,29 +205,40 @@ class Executor:
     async def _first_piece(
         self, call: Call, open_stream: OpenStream, record: CallRecord
     ) -> RecordedStream:
-        async def once(attempt: AttemptRecord, request: Attempt) -> RecordedStream:
+        async def once(
+            attempt: AttemptRecord, request: Attempt, passage: Passage
+        ) -> RecordedStream:
             source = await open_stream(call, request)
-            stream = RecordedStream(call, record, self._prices, attempt, source)
+            stream = RecordedStream(call, record, self._prices, attempt, source, passage)
             await stream.begin()
             return stream
 
         return await self._try(call, record, once)
 
     async def _try(
-        self, call: Call, record: CallRecord, once: Once[T], part: int | None = None
+        self,
+        call: Call,
+        record: CallRecord,
+        once: Once[T],
+        part: int | None = None,
+        gate: Gate | None = None,
     ) -> T:
         """The one retry loop: attempts until one succeeds, or nothing more may be tried."""
         budget = RetryBudget(call.max_retries, record.started + call.timeout, resend=call.resend)
-        correction = None
+        correction, failure = None, None
         while True:
+            passage = await _through(gate or self._gate, call, failure)
             attempt = record.begin_attempt(part)
+            request = Attempt(
+                number=attempt.number, seconds_left=budget.seconds_left, correction=correction
+            )
             try:
-                return await self._attempt(call, attempt, once, budget.seconds_left, correction)
+                return await self._attempt(call, attempt, once, request, passage)
             except LLMError as error:
                 wait = budget.wait_after(error)
                 if wait is None:
                     raise
-                correction = _correction(error) or correction
+                correction, failure = _correction(error) or correction, error
             await self._pause(wait)
 
     async def _attempt(
@@ -222,19 +246,32 @@ class Executor:
         call: Call,
         attempt: AttemptRecord,
         once: Once[T],
-        seconds: float,
-        correction: Correction | None,
+        request: Attempt,
+        passage: Passage,
     ) -> T:
-        request = Attempt(number=attempt.number, seconds_left=seconds, correction=correction)
         try:
-            return await _within(seconds, once(attempt, request), call)
+            result = await _within(request.seconds_left, once(attempt, request, passage), call)
         except LLMError as error:
             attempt.failed(error)
             attempt.price_by(self._prices, call)
+            passage.failed(error)
             raise
         except BaseException:
             attempt.interrupted()
+            passage.close()
             raise
+        passage.answered()
+        return result
+
+
+async def _through(gate: Gate, call: Call, failure: LLMError | None) -> Passage:
+    """Past the gate. Where it is shut, what the call itself has met with says more than that."""
+    try:
+        return await gate.enter(call)
+    except LLMError:
+        if failure is None:
+            raise
+        raise failure from None
 
 
 def _numbered(parts: Sequence[Invoke]) -> Iterable[tuple[int | None, Invoke]]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from anyio import CancelScope
 
 from .exceptions import LLMError, LLMTimeoutError
+from .gate import Passage
 from .pricing import PriceList
 from .providers.base import AnswerStream, Reply
 from .recording import AttemptRecord, CallRecord
@@ -67,12 +68,14 @@ class RecordedStream:
         prices: PriceList,
         attempt: AttemptRecord,
         source: AnswerStream,
+        passage: Passage | None = None,
     ) -> None:
         self._call = call
         self.record = record
         self._prices = prices
         self._attempt = attempt
         self._source = source
+        self._passage = passage
         self._first: StreamEvent | None = None
         self._seconds_left = max(call.timeout - record.milliseconds / 1000, 0)
         self._error: LLMError | None = None
@@ -140,7 +143,14 @@ class RecordedStream:
 
     async def settle(self) -> None:
         """The caller is through with it: close the connection, and the row with what is known."""
-        await _close(self._source)
+        try:
+            await _close(self._source)
+        finally:
+            self._settle()
+            if self._passage is not None:
+                self._passage.close()
+
+    def _settle(self) -> None:
         if self.reply is not None or self._error is not None:
             return
         self._attempt.interrupted()

@@ -21,8 +21,10 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from .batches import BatchRoad
+from .breaker import Breaker, Circuit
 from .cache import CacheStore, DiskStore, MemoryStore, RedisStore
 from .executor import Executor, Pause
+from .gate import Gate
 from .media import MediaStore
 from .pricing import PriceList, load_overrides
 from .pricing import warm as warm_prices
@@ -87,7 +89,8 @@ class Runtime:
             log_calls=config.log_requests,
         )
         self.remembering = Remembering(_store(config), _endpoints(config, self.providers))
-        self.executor = Executor(recorder, self.prices, self.remembering, pause)
+        self.gate = Gate(Breaker(config.circuit_failures, config.circuit_seconds))
+        self.executor = Executor(recorder, self.prices, self.remembering, self.gate, pause)
         rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
         self.retention = LedgerRetention(ledger, refresh_daily_usage)
         self._under_way = (recorder.under_way, rows.under_way)
@@ -124,6 +127,10 @@ class Runtime:
     async def _make(self, name: str) -> LLMProvider:
         await asyncio.to_thread(warm_prices)
         return await asyncio.to_thread(self._make_adapter, self.config, name)
+
+    def circuits(self) -> tuple[Circuit, ...]:
+        """The models that have failed lately, and whether anything is sent to them."""
+        return self.gate.circuits()
 
     def enter(self) -> None:
         """Somebody on the running loop uses this runtime until `leave`."""
