@@ -24,6 +24,7 @@ from .setting_types import (
     ApiKey,
     BaseUrl,
     CacheSettings,
+    GateSettings,
     LeaseSettings,
     LogLevel,
     OwnFolder,
@@ -48,7 +49,7 @@ def _setting(
     return Field(default, validation_alias=aliases, description=description, **bounds)
 
 
-class LLMConfig(PayloadSettings, LeaseSettings, CacheSettings, BaseSettings):
+class LLMConfig(GateSettings, PayloadSettings, LeaseSettings, CacheSettings, BaseSettings):
     """All settings, frozen. Build it with `create_llm_config_from_env`."""
 
     model_config = SettingsConfigDict(
@@ -142,22 +143,6 @@ class LLMConfig(PayloadSettings, LeaseSettings, CacheSettings, BaseSettings):
         None,
         "Folder where rows wait while the database is away; `llm_services/spool` in "
         "`$XDG_STATE_HOME` (or `~/.local/state`) when unset.",
-    )
-    circuit_failures: int = _setting(
-        "CIRCUIT_FAILURES",
-        10,
-        "Requests to a model that fail in a row (no connection, no answer, 5xx) until nothing is "
-        "sent to it; a call makes three by default, so that it takes several. 0: never.",
-        ge=0,
-        le=1_000,
-    )
-    circuit_seconds: float = _setting(
-        "CIRCUIT_SECONDS",
-        10.0,
-        "For how long in seconds nothing is sent, until one request tries: long enough for a "
-        "restart, short enough not to be missed.",
-        gt=0,
-        le=3_600,
     )
     price_overrides: FilePath | None = _setting(
         "PRICE_OVERRIDES", None, "JSON file of prices that go before the bundled ones."

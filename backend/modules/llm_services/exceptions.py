@@ -11,6 +11,7 @@
     │   └── LLMPermissionError        403: the key may not do this
     ├── LLMRateLimitError             429: wait and try again
     │   └── LLMQuotaExceededError     429 that waiting does not cure: the credit is used up
+    ├── LLMOverloadedError            at a limit for longer than may be waited: nothing was sent
     ├── LLMCircuitOpenError           the model does not answer: nothing was sent, try later
     ├── LLMTimeoutError               the call's deadline passed
     ├── LLMRefusedError               the model refused, or a content filter stopped the answer
@@ -158,6 +159,14 @@ class LLMQuotaExceededError(LLMRateLimitError):
     error_type = "QuotaExceeded"
     retryable_by_nature = False
     safe_text = "The language model is not available at the moment."
+
+
+class LLMOverloadedError(LLMError):
+    """The model's limits leave at a limit for longer than may be waited: nothing was sent."""
+
+    error_type = "Overloaded"
+    retryable_by_nature = True
+    safe_text = "The service is busy. Please try again in a moment."
 
 
 class LLMCircuitOpenError(LLMError):

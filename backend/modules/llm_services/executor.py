@@ -7,22 +7,21 @@ and no SQL.
       recording(call)      the row is `pending` before the first byte leaves
         once               the answer is in the cache, or another call is getting it, or:
         attempts           one loop, one deadline; only what may be repeated is repeated
-          gate             is the provider up: if not, nothing is sent
+          gate             is the provider up, is there room: if not, nothing is sent
           invoke           the provider's part: exactly one HTTP request
           price            each attempt that reported tokens, also a failed one
       recording closes     status, tokens, cost, error: whatever happened
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from anyio import CapacityLimiter
 
-from .breaker import Breaker
 from .cache import MemoryStore
 from .exceptions import (
     LLMAuthenticationError,
@@ -33,20 +32,20 @@ from .exceptions import (
     LLMTimeoutError,
     LLMValidationError,
 )
-from .gate import Gate, Passage
+from .gate import OPEN_GATE, Gate, Passage
 from .pricing import PriceList
 from .providers.base import Attempt, Correction, OpenStream, Reply
 from .recorded_stream import RecordedStream, Replay, no_attempt
 from .recording import AttemptRecord, CallRecord, Recorder
 from .remembering import Remembering
 from .retry import RetryBudget
+from .together import all_of
 from .types import Call, Usage
 
 T = TypeVar("T")
 Invoke: TypeAlias = Callable[[Call, Attempt], Awaitable[Reply]]
 Pause: TypeAlias = Callable[[float], Awaitable[None]]
 Once: TypeAlias = Callable[[AttemptRecord, Attempt, Passage], Awaitable[T]]
-_UNGUARDED = Gate(Breaker(0, 0))
 _CONCERNS_ALL = (
     LLMAuthenticationError,
     LLMCircuitOpenError,
@@ -122,7 +121,7 @@ class Executor:
                     return await self._answer(call, invoke, record, part)
 
             async def ask() -> list[Reply]:
-                return await _all(answer(part, invoke) for part, invoke in _numbered(parts))
+                return await all_of(answer(part, invoke) for part, invoke in _numbered(parts))
 
             replies = await self._remembering.once(call, record, ask)
             record.completed_in_parts(replies)
@@ -151,7 +150,7 @@ class Executor:
                         concerns_all.extend([error] if isinstance(error, _CONCERNS_ALL) else ())
                         return error
 
-            outcomes = await _all(outcome(part, invoke) for part, invoke in _numbered(parts))
+            outcomes = await all_of(outcome(part, invoke) for part, invoke in _numbered(parts))
             _require_an_answer(outcomes, concerns_all)
             record.completed_in_parts(outcomes)
         return outcomes
@@ -162,7 +161,7 @@ class Executor:
         async def attempt(_record: AttemptRecord, request: Attempt, _passage: Passage) -> T:
             return await once(call, request)
 
-        return await self._try(call, CallRecord(call), attempt, gate=_UNGUARDED)
+        return await self._try(call, CallRecord(call), attempt, gate=OPEN_GATE)
 
     @asynccontextmanager
     async def stream(self, call: Call, open_stream: OpenStream) -> AsyncIterator[RecordedStream]:
@@ -187,7 +186,7 @@ class Executor:
     ) -> Reply:
         async def once(attempt: AttemptRecord, request: Attempt, passage: Passage) -> Reply:
             reply = await invoke(call, request)
-            passage.close()
+            passage.close(reply.usage)
             attempt.answered(reply)
             attempt.price_by(self._prices, call, reply)
             return reply
@@ -227,7 +226,7 @@ class Executor:
         budget = RetryBudget(call.max_retries, record.started + call.timeout, resend=call.resend)
         correction, failure = None, None
         while True:
-            passage = await _through(gate or self._gate, call, failure)
+            passage = await (gate or self._gate).enter(call, budget.seconds_left, failure)
             attempt = record.begin_attempt(part)
             request = Attempt(
                 number=attempt.number, seconds_left=budget.seconds_left, correction=correction
@@ -264,16 +263,6 @@ class Executor:
         return result
 
 
-async def _through(gate: Gate, call: Call, failure: LLMError | None) -> Passage:
-    """Past the gate. Where it is shut, what the call itself has met with says more than that."""
-    try:
-        return await gate.enter(call)
-    except LLMError:
-        if failure is None:
-            raise
-        raise failure from None
-
-
 def _numbered(parts: Sequence[Invoke]) -> Iterable[tuple[int | None, Invoke]]:
     """Parts and their numbers from 1, by which attempts tell them apart; one alone has none."""
     return enumerate(parts, 1) if len(parts) > 1 else [(None, part) for part in parts]
@@ -287,16 +276,6 @@ def _require_an_answer(outcomes: Sequence[Reply | LLMError], telling: Sequence[L
 
 def _too_late(call: Call) -> LLMError:
     return LLMTimeoutError(f"not sent within the deadline of {call.timeout:g} s")
-
-
-async def _all(answers: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """All answers in order; the first error ends the others and comes out as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(answer) for answer in answers]
-    except ExceptionGroup as errors:  # not `except*`: it wraps what is raised inside it again
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 async def _within(seconds: float, answer: Awaitable[T], call: Call) -> T:

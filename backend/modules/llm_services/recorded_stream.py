@@ -148,7 +148,7 @@ class RecordedStream:
         finally:
             self._settle()
             if self._passage is not None:
-                self._passage.close()
+                self._passage.close(self._attempt.usage)
 
     def _settle(self) -> None:
         if self.reply is not None or self._error is not None:

@@ -145,6 +145,17 @@ class ProviderSettings(BaseModel):
     api: ApiFormat | None = None
 
 
+class LimitSettings(BaseModel):
+    """What may be sent to a model: requests at once, requests and tokens in a minute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    concurrency: int | None = Field(None, ge=1)
+    rpm: int | None = Field(None, ge=1)
+    tpm: int | None = Field(None, ge=1)
+
+
+Limits: TypeAlias = Annotated[dict[str, LimitSettings], NoDecode, BeforeValidator(_mapping)]
 Providers: TypeAlias = Annotated[dict[str, ProviderSettings], NoDecode, BeforeValidator(_mapping)]
 Roles: TypeAlias = Annotated[
     dict[str, Annotated[str, Field(min_length=1)]], NoDecode, BeforeValidator(_mapping)
@@ -245,7 +256,7 @@ class CacheSettings(BaseModel):
     redis_url: RedisUrl | None = Field(
         None,
         validation_alias=AliasChoices("LLM_REDIS_URL"),
-        description="Redis for what processes on several machines share; the cache is there rather "
+        description="Redis for what processes share: limits, and the cache, which is there rather "
         "than in `LLM_CACHE_DIR`. Needs the extra `redis`.",
     )
     redis_timeout: float = Field(
@@ -255,4 +266,35 @@ class CacheSettings(BaseModel):
         "an answer takes.",
         gt=0,
         le=60,
+    )
+
+
+class GateSettings(BaseModel):
+    """What may be sent to a model at once and in a minute, and what happens when it is down."""
+
+    limits: Limits = Field(
+        default_factory=dict,
+        description="What may be sent to a model, as JSON: `provider:model` (with `*` and `?`) or "
+        "`provider` to `concurrency` (requests at once), `rpm` and `tpm` (requests and tokens a "
+        "minute). Without, only what answers tell is kept: a guess would slow down everybody.",
+    )
+    queue_limit: int = Field(
+        1_000,
+        validation_alias=AliasChoices("LLM_QUEUE_LIMIT"),
+        description="Requests that may wait for a model; the end of a longer line is served late.",
+        ge=0,
+    )
+    circuit_failures: int = Field(
+        10,
+        validation_alias=AliasChoices("LLM_CIRCUIT_FAILURES"),
+        description="Requests to a model that fail in a row (no connection, no answer, 5xx) until "
+        "nothing is sent to it; a call makes three by default, so that it takes several. 0: never.",
+        ge=0,
+    )
+    circuit_seconds: float = Field(
+        10.0,
+        validation_alias=AliasChoices("LLM_CIRCUIT_SECONDS"),
+        description="Seconds until one request tries a model that is down: enough for a restart.",
+        gt=0,
+        le=3_600,
     )

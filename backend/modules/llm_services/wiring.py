@@ -25,10 +25,11 @@ from .breaker import Breaker, Circuit
 from .cache import CacheStore, DiskStore, MemoryStore, RedisStore
 from .executor import Executor, Pause
 from .gate import Gate
+from .limits import configured_limits
 from .media import MediaStore
 from .pricing import PriceList, load_overrides
 from .pricing import warm as warm_prices
-from .providers.base import LLMProvider, ReadsCosts
+from .providers.base import Heard, LLMProvider, ReadsCosts
 from .providers.factory import create_costs_reader, create_llm_provider, provider_names
 from .recording import (
     BatchLedger,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from .config import LLMConfig
 
 _Adapters = dict[str, "asyncio.Task[LLMProvider]"]
-MakeAdapter: TypeAlias = "Callable[[LLMConfig, str], LLMProvider]"
+MakeAdapter: TypeAlias = "Callable[[LLMConfig, str, Heard], LLMProvider]"
 _LEAVING = 2.0  # seconds that calls have to end in when nobody uses their runtime any more
 
 
@@ -89,7 +90,8 @@ class Runtime:
             log_calls=config.log_requests,
         )
         self.remembering = Remembering(_store(config), _endpoints(config, self.providers))
-        self.gate = Gate(Breaker(config.circuit_failures, config.circuit_seconds))
+        breaker = Breaker(config.circuit_failures, config.circuit_seconds)
+        self.gate = Gate(breaker, configured_limits(config))
         self.executor = Executor(recorder, self.prices, self.remembering, self.gate, pause)
         rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
         self.retention = LedgerRetention(ledger, refresh_daily_usage)
@@ -126,7 +128,7 @@ class Runtime:
 
     async def _make(self, name: str) -> LLMProvider:
         await asyncio.to_thread(warm_prices)
-        return await asyncio.to_thread(self._make_adapter, self.config, name)
+        return await asyncio.to_thread(self._make_adapter, self.config, name, self.gate.limits.hear)
 
     def circuits(self) -> tuple[Circuit, ...]:
         """The models that have failed lately, and whether anything is sent to them."""
@@ -168,6 +170,7 @@ class Runtime:
             await asyncio.wait((making,))
             if making.exception() is None:
                 await making.result().aclose()
+        await self.gate.limits.aclose()
         return True
 
     async def _until_idle(self) -> None:

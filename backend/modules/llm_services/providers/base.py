@@ -91,6 +91,14 @@ class AnswerStream(Protocol):
         ...
 
 
+Heard: TypeAlias = Callable[[Call, Mapping[str, str]], None]
+"""Is told the headers of every answer, for what they say about limits."""
+
+
+def deaf(_call: Call, _headers: Mapping[str, str]) -> None:
+    """Learns nothing."""
+
+
 OpenStream: TypeAlias = Callable[[Call, Attempt], Awaitable[AnswerStream]]
 
 

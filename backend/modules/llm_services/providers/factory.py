@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.types import LLMProviderType
 
-from .base import LLMProvider, ReadsCosts
+from .base import Heard, LLMProvider, ReadsCosts, deaf
 
 if TYPE_CHECKING:
     from modules.llm_services.config import LLMConfig
@@ -44,8 +44,12 @@ def provider_names(config: LLMConfig) -> frozenset[str]:
     return frozenset(PROVIDERS) | config.providers.keys()
 
 
-def create_llm_provider(config: LLMConfig, name: str = LLMProviderType.OPENAI) -> LLMProvider:
+def create_llm_provider(
+    config: LLMConfig, name: str = LLMProviderType.OPENAI, heard: Heard = deaf
+) -> LLMProvider:
     """An adapter with a client of its own. Loads the vendor's SDK (about a second, once).
+
+    ``heard`` is told the headers of every answer.
 
     Raises `LLMConfigurationError` that names the missing variable.
     """
@@ -59,7 +63,7 @@ def create_llm_provider(config: LLMConfig, name: str = LLMProviderType.OPENAI) -
 
     api = settings.api or row.api
     adapter = SearchingProvider if api == "responses" else OpenAIProvider
-    return adapter(name, settings, api)
+    return adapter(name, settings, api, heard)
 
 
 def create_costs_reader(config: LLMConfig) -> ReadsCosts:

@@ -24,15 +24,12 @@ from openai import (
 from pydantic_core import to_json
 
 from modules.llm_services.bulk import LARGE, json_pieces, sent_singly, weight
-from modules.llm_services.exceptions import (
-    LLMError,
-    LLMTimeoutError,
-)
+from modules.llm_services.exceptions import LLMError, LLMTimeoutError
 from modules.llm_services.setting_types import ApiFormat, ProviderSettings
 from modules.llm_services.types import Call, GivenImages, JsonObject
 from modules.llm_services.types.audio import Recording
 
-from .base import Attempt, CostsPage, HandlesBatches, Reply
+from .base import Attempt, CostsPage, HandlesBatches, Heard, Reply, deaf
 from .batching import OpenAIBatches
 from .capabilities import Refusals
 from .failures import error_for_status
@@ -73,8 +70,10 @@ _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 class OpenAIProvider:
     """One endpoint that speaks OpenAI's formats, for one event loop."""
 
-    def __init__(self, name: str, settings: ProviderSettings, api: ApiFormat) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, settings: ProviderSettings, api: ApiFormat, heard: Heard = deaf
+    ) -> None:
+        self.name, self._heard = name, heard
         self._format = FORMATS[api]
         self._refusals = Refusals()
         self._accepted = self._refusals.accepted
@@ -226,7 +225,7 @@ class OpenAIProvider:
         sent, headers = ({}, {}) if looks else _payload(body, files)
         send: Any = self._client.get if looks else self._client.post
         try:
-            response = await send(
+            answer: httpx2.Response = await send(
                 wire.path,
                 cast_to=httpx2.Response,
                 **sent,
@@ -237,11 +236,13 @@ class OpenAIProvider:
                     "follow_redirects": False,
                 },
             )
-            return cast("httpx2.Response", response)
         except APIStatusError as error:
+            self._heard(call, error.response.headers)
             raise self._refusals.learnt(self._from_status(error), call) from self._safe(error)
         except APIConnectionError as error:
             raise self._unreachable(error) from self._safe(error)
+        self._heard(call, answer.headers)
+        return answer
 
     def _from_status(self, error: APIStatusError) -> LLMError:
         response = error.response

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from modules.llm_services.config import LLMConfig
 from modules.llm_services.models import LLMRequest
 from modules.llm_services.protocols import LLMServicesAdminProvider
-from modules.llm_services.providers.base import LLMProvider
+from modules.llm_services.providers.base import Heard, LLMProvider
 from modules.llm_services.repo import LLMRequestRepo
 from modules.llm_services.service import LLMAdminService, LLMService
 from modules.llm_services.types import GeneratedImage, ToolCall
@@ -70,7 +70,7 @@ class FakeLLMServices(Assertions, LLMService):
         folder = Path(tempfile.mkdtemp(prefix="fake-llm-"))
         self._engine = _ledger(folder)
 
-        def make_adapter(_config: LLMConfig, name: str) -> LLMProvider:
+        def make_adapter(_config: LLMConfig, name: str, _heard: Heard) -> LLMProvider:
             return ScriptedAdapter(name, self._script, real_time=real_time, batch_looks=batch_looks)
 
         runtime = Runtime(
