@@ -37,7 +37,7 @@ PRODUCT_LINES, TEST_LINES = 300, 600
 
 BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/executor.py:_attempt": "notes that the attempt was interrupted, raises it again",
-    "llm_services/executor.py:_within": "what nobody foresaw still leaves as an LLMError",
+    "llm_services/retry.py:within": "what nobody foresaw still leaves as an LLMError",
     "llm_services/providers/tool_arguments.py:_parsed": "validators raise anything",
     "llm_services/tooling/calling.py:_said": "a tool may raise anything, and is told",
     "llm_services/providers/structured.py:parsed": "validators of a caller's model raise anything",

@@ -15,13 +15,13 @@ from anyio import CancelScope
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from modules.llm_services import wiring
 from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.providers.base import Attempt, Reply
 from modules.llm_services.public import LLMMessageDTO, open_llm_services
 from modules.llm_services.repo import LLMRequestRepo
 from modules.llm_services.service import LLMService
 from modules.llm_services.types import Call
+from modules.llm_services.wiring import runtimes as wiring
 from modules.shared.db import get_engine
 from sandbox import Sandbox
 from tests.llm_services.test_recording import a_call

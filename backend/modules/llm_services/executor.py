@@ -38,7 +38,7 @@ from .providers.base import Attempt, Correction, OpenStream, Reply
 from .recorded_stream import RecordedStream, Replay, no_attempt
 from .recording import AttemptRecord, CallRecord, Recorder
 from .remembering import Remembering
-from .retry import RetryBudget
+from .retry import RetryBudget, within
 from .together import all_of
 from .types import Call, Usage
 
@@ -249,7 +249,9 @@ class Executor:
         passage: Passage,
     ) -> T:
         try:
-            result = await _within(request.seconds_left, once(attempt, request, passage), call)
+            result = await within(
+                request.seconds_left, once(attempt, request, passage), call.timeout
+            )
         except LLMError as error:
             attempt.failed(error)
             attempt.price_by(self._prices, call)
@@ -276,23 +278,6 @@ def _require_an_answer(outcomes: Sequence[Reply | LLMError], telling: Sequence[L
 
 def _too_late(call: Call) -> LLMError:
     return LLMTimeoutError(f"not sent within the deadline of {call.timeout:g} s")
-
-
-async def _within(seconds: float, answer: Awaitable[T], call: Call) -> T:
-    """The answer, or an error of ours: the deadline's, or a wrapped one that nobody foresaw."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await answer
-    except TimeoutError:
-        raise LLMTimeoutError(
-            f"no answer within the deadline of {call.timeout:g} s", maybe_billed=True
-        ) from None
-    except LLMError:
-        raise
-    except Exception as error:
-        raise LLMError(
-            f"unexpected {type(error).__name__} while calling the provider", maybe_billed=True
-        ) from error
 
 
 def _correction(error: LLMError) -> Correction | None:

@@ -3,17 +3,22 @@
 SDKs and instructor have theirs switched off; what is decided here is the whole of it.
 """
 
+import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from .exceptions import (
     LLMBadResponseError,
     LLMError,
+    LLMTimeoutError,
     LLMUnsupportedParameterError,
     LLMValidationError,
 )
+
+T = TypeVar("T")
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 8.0
@@ -75,3 +80,23 @@ class RetryBudget:
     def _backoff(self) -> float:
         longest = min(FIRST_WAIT * 2.0**self._used, LONGEST_WAIT)
         return longest * (1 - JITTER * self.chance())
+
+
+async def within(seconds: float, answer: Awaitable[T], deadline: float) -> T:
+    """The answer, or an error of ours: the deadline's, or a wrapped one that nobody foresaw.
+
+    ``seconds`` are left of the call's ``deadline``.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await answer
+    except TimeoutError:
+        raise LLMTimeoutError(
+            f"no answer within the deadline of {deadline:g} s", maybe_billed=True
+        ) from None
+    except LLMError:
+        raise
+    except Exception as error:
+        raise LLMError(
+            f"unexpected {type(error).__name__} while calling the provider", maybe_billed=True
+        ) from error

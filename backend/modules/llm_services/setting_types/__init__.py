@@ -1,0 +1,38 @@
+"""What settings are made of: values, cleaned and checked, and groups that belong together."""
+
+from .groups import CacheSettings, GateSettings, LeaseSettings, PayloadSettings
+from .values import (
+    ApiFormat,
+    ApiKey,
+    BaseUrl,
+    Limits,
+    LimitSettings,
+    LogLevel,
+    OwnFolder,
+    Providers,
+    ProviderSettings,
+    RedisUrl,
+    Roles,
+    WritableFolder,
+    state_folder,
+)
+
+__all__ = [
+    "ApiFormat",
+    "ApiKey",
+    "BaseUrl",
+    "CacheSettings",
+    "GateSettings",
+    "LeaseSettings",
+    "LimitSettings",
+    "Limits",
+    "LogLevel",
+    "OwnFolder",
+    "PayloadSettings",
+    "ProviderSettings",
+    "Providers",
+    "RedisUrl",
+    "Roles",
+    "WritableFolder",
+    "state_folder",
+]
