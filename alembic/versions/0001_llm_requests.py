@@ -107,6 +107,9 @@ def _columns() -> list[sa.Column[object]]:
         sa.Column("tenant", sa.String(64)),
         sa.Column("trace_id", sa.String(32)),
         sa.Column("span_id", sa.String(16)),
+        sa.Column("idempotency_key", sa.String(64)),
+        sa.Column("request_hash", sa.String(64)),
+        sa.Column("reservation", sa.JSON),
         sa.Column("payload_state", sa.String(12), server_default="full", nullable=False),
         sa.Column("input_preview", sa.String(200)),
         sa.Column("output_preview", sa.String(200)),
@@ -120,6 +123,7 @@ def _columns() -> list[sa.Column[object]]:
         sa.Column("response_content", sa.Text),
         sa.Column("messages", sa.JSON, nullable=False),
         sa.Column("response_raw", sa.JSON),
+        sa.Column("kept_answer", sa.JSON),
     ]
 
 

@@ -48,6 +48,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/recorded_stream.py:begin": "closes the connection of whoever goes away",
     "llm_services/recording/payload.py:stored": "what a redactor chokes on is withheld, not leaked",
     "llm_services/redaction/redactors.py:_load": "the operator's module may raise anything",
+    "llm_services/recording/budgets.py:tell": "a listener of the application may raise anything",
     "llm_services/recording/store.py:_transact": "the one thread that writes must go on",
     "llm_services/recording/lease.py:round": "the one thread that beats must go on",
     "llm_services/recording/lease.py:leave": "the same at its end; the next who looks does it",
@@ -63,7 +64,7 @@ ENVIRONMENT_READERS: Mapping[str, str] = {
 
 IMPORTERS_BY_NAME: Mapping[str, str] = {
     "llm_services/redaction/redactors.py": "what LLM_REDACTORS names is the operator's own",
-    "llm_services/repo/writing.py": "SQLAlchemy's dialect of the database in use",
+    "llm_services/repo/inserting.py": "SQLAlchemy's dialect of the database in use",
     "llm_services/tokens.py": "the extra that counts tokens may be absent",
 }
 """Files of the modules that import what only a string names, and what for."""

@@ -19,7 +19,7 @@ JSON, FORM = "application/json", "multipart/form-data"
 HAS_NO_BODY = frozenset(
     {
         *("get_request", "get_user_requests", "user_requests_page", "estimate_cost"),
-        *("batch_status", "collect_batch"),
+        *("batch_status", "collect_batch", "budget_status"),
     }
 )
 CASES = [

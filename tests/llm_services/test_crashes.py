@@ -220,3 +220,37 @@ async def test_sigterm_leaves_nothing_open(lease: None, vendor: Sandbox) -> None
     assert all(row["maybe_paid"] for row in rows())
     with get_engine().connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM llm_owners")).scalar() == 0
+
+
+UNDER_BUDGET = """
+    import asyncio
+    from tests.llm_services.test_budgets import Road, tokens
+
+    async def main():
+        road = Road(tokens(50), patience=20, lease=3)
+        road.go.clear()
+        await asyncio.gather(*(road.run() for _ in range(20)))
+
+    asyncio.run(main())
+"""
+"""A worker whose calls are under a budget and are never answered."""
+
+
+async def test_what_a_killed_process_had_reserved_is_given_back(lease: None) -> None:
+    """After `kill -9` the books hold every reservation, and after the lease none."""
+    reserved = text("SELECT sum(reserved_tokens), sum(spent_tokens) FROM llm_budget_periods")
+
+    def books() -> tuple[int, int]:
+        with get_engine().connect() as connection:
+            held, spent = connection.execute(reserved).one()
+        return held, spent
+
+    with process(UNDER_BUDGET) as killed:
+        await until(lambda: statuses() == ["pending"] * 20)
+        held, spent = books()
+        killed.kill()
+        killed.wait()
+    assert (held > 0, held % 20, spent) == (True, 0, 0)
+    async with open_llm_services():
+        await until(lambda: books() == (0, 0))
+    assert statuses() == ["failed"] * 20

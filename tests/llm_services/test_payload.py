@@ -249,7 +249,7 @@ def test_every_column_is_known_to_hold_facts_or_content() -> None:
     """A new column counts as content, and is withheld, until somebody decides otherwise."""
     content = {
         *("messages", "response_content", "response_raw", "input_preview", "output_preview"),
-        *("error_message", "additional_params", "usage_details", "context_data"),
+        *("error_message", "additional_params", "usage_details", "context_data", "kept_answer"),
     }
     assert set(LLMRequest.__table__.columns.keys()) - FACTS == content
     assert PayloadPolicy(mode="none").stored({"surprise": "content"}, "full")["surprise"] is None

@@ -30,12 +30,15 @@ CLAIM_LEASE = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartTask:
-    """A part that has to be asked for. ``position`` of a section counts from 1."""
+    """A part that has to be asked for. ``position`` of a section counts from 1;
+    ``last_request_id`` is the request that failed to bring it.
+    """
 
     id: UUID
     topic_id: UUID
     kind: PartKind
     position: int
+    last_request_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,5 +152,9 @@ def _part(kind: PartKind, position: int, title: str | None = None) -> ContentTop
 
 def _task(part: ContentTopicPart) -> PartTask:
     return PartTask(
-        id=part.id, topic_id=part.topic_id, kind=PartKind(part.kind), position=part.position
+        id=part.id,
+        topic_id=part.topic_id,
+        kind=PartKind(part.kind),
+        position=part.position,
+        last_request_id=part.request_id,
     )

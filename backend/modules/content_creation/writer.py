@@ -79,22 +79,27 @@ class LessonWriter:
 
     async def _ask(self, draft: Draft, part: PartTask) -> tuple[BaseModel, UUID]:
         if part.kind is PartKind.ILLUSTRATION:
-            return await self._illustrate(draft)
+            return await self._illustrate(draft, key_of(part))
         if part.kind is PartKind.READING:
-            return await self._research(draft)
+            return await self._research(draft, key_of(part))
         recipe = RECIPES[part.kind]
         return await self._llm.generate_structured_response(
             prompts.lesson_messages(draft.source, draft.level, recipe.task(draft, part)),
             recipe.answer,
             model=recipe.role,
+            idempotency_key=key_of(part),
         )
 
-    async def _illustrate(self, draft: Draft) -> tuple[BaseModel, UUID]:
-        url, request_id = await self._llm.generate_image(prompts.picture_prompt(draft.plan))
+    async def _illustrate(self, draft: Draft, key: str) -> tuple[BaseModel, UUID]:
+        url, request_id = await self._llm.generate_image(
+            prompts.picture_prompt(draft.plan), idempotency_key=key
+        )
         return Illustration(url=url, description=draft.plan.title), request_id
 
-    async def _research(self, draft: Draft) -> tuple[BaseModel, UUID]:
-        found, request_id = await self._llm.search_web([draft.plan.title], max_results=LINKS)
+    async def _research(self, draft: Draft, key: str) -> tuple[BaseModel, UUID]:
+        found, request_id = await self._llm.search_web(
+            [draft.plan.title], max_results=LINKS, idempotency_key=key
+        )
         links = [
             Link(
                 title=page["title"] or page["url"],
@@ -104,3 +109,11 @@ class LessonWriter:
             for page in found
         ]
         return Reading(links=links), request_id
+
+
+def key_of(part: PartTask) -> str:
+    """A part that was paid for and not put down, because the process ended in between, has the
+    same key when the lesson is resumed, and is not paid for again. One that failed has another.
+    """
+    words = (part.topic_id, part.kind, part.position, part.last_request_id or "first")
+    return " ".join(map(str, words))

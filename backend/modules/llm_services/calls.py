@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import arguments
-from .arguments.options import COMMON_OPTIONS
+from .arguments.options import BATCH_OPTIONS
 from .attribution import attributed
 from .exceptions import LLMInputError
 from .ids import uuid7
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from .config import LLMConfig
 
 _ATTRIBUTION = frozenset({"feature", "tenant", "conversation_id", "context"})
-_POLICY = frozenset({"timeout", "max_retries", "payload_mode", "cache", "cache_scope"})
+_POLICY = frozenset(
+    {"timeout", "max_retries", "payload_mode", "cache", "cache_scope", "idempotency_key"}
+)
 _TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 
 
@@ -72,6 +74,7 @@ def build_call(
         cache=_cache_of(operation, given, config),
         attribution=_attribution(asked.user_id, given),
         payload_mode=_payload_mode(given, config),
+        idempotency_key=given.get("idempotency_key"),
     )
 
 
@@ -152,6 +155,7 @@ def special_call(
         resend=resend,
         attribution=_attribution(user_id, given),
         payload_mode=_payload_mode(given, config),
+        idempotency_key=given.get("idempotency_key"),
     )
 
 
@@ -176,7 +180,7 @@ def batch_calls(
     The exchange's id is the one by which the rows know their batch.
     """
     asked = arguments.batch_requests(requests)
-    given = arguments.options(options, COMMON_OPTIONS, ("requests", "user_id", "model"))
+    given = arguments.options(options, BATCH_OPTIONS, ("requests", "user_id", "model"))
     choice = resolve_model(config, providers, model)
     exchange = special_call("batch", choice, (), user_id, given, config)
     calls = tuple(

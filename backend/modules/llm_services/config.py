@@ -23,6 +23,7 @@ from .exceptions import LLMConfigurationError
 from .setting_types import (
     ApiKey,
     BaseUrl,
+    BudgetSettings,
     CacheSettings,
     GateSettings,
     LeaseSettings,
@@ -49,7 +50,9 @@ def _setting(
     return Field(default, validation_alias=aliases, description=description, **bounds)
 
 
-class LLMConfig(GateSettings, PayloadSettings, LeaseSettings, CacheSettings, BaseSettings):
+class LLMConfig(
+    GateSettings, PayloadSettings, LeaseSettings, CacheSettings, BudgetSettings, BaseSettings
+):
     """All settings, frozen. Build it with `create_llm_config_from_env`."""
 
     model_config = SettingsConfigDict(

@@ -4,8 +4,10 @@
 
     LLMError
     ├── LLMInputError                 a bad argument: nothing was sent, no row was written
+    │   └── LLMIdempotencyError       the idempotency key belongs to another request or answer
     ├── LLMConfigurationError         the environment does not make sense; names the variable
     ├── LLMPricingError               no price is known for a model that was asked about
+    ├── LLMBudgetExceededError        the call may cost more than a budget has left
     ├── LLMRecordingError             the row could not be written first, so nothing was sent
     ├── LLMAuthenticationError        401: the key is wrong
     │   └── LLMPermissionError        403: the key may not do this
@@ -37,6 +39,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from .types import JsonObject, ToolRun, Usage
+from .types.budgets import BudgetShortage
 
 
 class LLMError(Exception):
@@ -111,6 +114,15 @@ class LLMInputError(LLMError):
     safe_text = "The request was not valid."
 
 
+class LLMIdempotencyError(LLMInputError):
+    """The idempotency key was used before, and its answer cannot be given again.
+
+    Either for another request, or for this one, whose answer the ledger does not hold whole:
+    ``request_id`` is the row that has the key. Nothing was sent. With another key it would be
+    paid for again.
+    """
+
+
 class LLMConfigurationError(LLMError):
     """The configuration does not make sense. Raised when it is loaded, with every fault at once."""
 
@@ -122,6 +134,21 @@ class LLMPricingError(LLMError):
     """No price is known for the model, so a cost cannot be estimated."""
 
     safe_text = "The cost of this request is not known."
+
+
+class LLMBudgetExceededError(LLMError):
+    """The call may cost more than a budget has left, or nobody can say: nothing was sent.
+
+    ``budget`` says which, its limit and what is used of it; ``retry_after`` is the seconds until
+    its period ends.
+    """
+
+    error_type = "BudgetExceeded"
+    safe_text = "The limit of this service is reached. Please try again later."
+
+    def __init__(self, message: str, *, budget: BudgetShortage | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.budget = budget
 
 
 class LLMRecordingError(LLMError):

@@ -29,6 +29,7 @@ _OPEN = text("status <> 'completed'")
 _TALKING = text("conversation_id IS NOT NULL")
 _BATCHED = text("batch_id IS NOT NULL")
 _OWNED = text("status = 'pending'")
+_KEYED = text("idempotency_key IS NOT NULL AND status IN ('pending', 'completed')")
 
 
 class LLMRequest(Base):
@@ -86,6 +87,9 @@ class LLMRequest(Base):
     tenant: Mapped[str | None] = mapped_column(String(64))
     trace_id: Mapped[str | None] = mapped_column(String(32))
     span_id: Mapped[str | None] = mapped_column(String(16))
+    idempotency_key: Mapped[str | None] = mapped_column(String(64))
+    request_hash: Mapped[str | None] = mapped_column(String(64))
+    reservation: Mapped[dict[str, Any] | None] = mapped_column(_Json)
     payload_state: Mapped[str] = mapped_column(String(12), default="full", server_default="full")
     input_preview: Mapped[str | None] = mapped_column(String(200))
     output_preview: Mapped[str | None] = mapped_column(String(200))
@@ -99,6 +103,7 @@ class LLMRequest(Base):
     response_content: Mapped[str | None] = mapped_column(Text, deferred=True)
     messages: Mapped[list[dict[str, Any]]] = mapped_column(JSON, deferred=True)
     response_raw: Mapped[dict[str, Any] | None] = mapped_column(_Json, deferred=True)
+    kept_answer: Mapped[dict[str, Any] | None] = mapped_column(_Json, deferred=True)
 
     __table_args__ = (
         Index("ix_llm_requests_user_created", "user_id", "created_at"),
@@ -118,6 +123,13 @@ class LLMRequest(Base):
             sqlite_where=_BATCHED,
         ),
         Index("ix_llm_requests_owner", "owner_id", postgresql_where=_OWNED, sqlite_where=_OWNED),
+        Index(
+            "uq_llm_requests_idempotency_key",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=_KEYED,
+            sqlite_where=_KEYED,
+        ),
     )
 
 
@@ -166,3 +178,22 @@ class DailyUsage(Base):
     first_token_ms_sum: Mapped[int] = mapped_column(BigInteger)
     first_token_count: Mapped[int] = mapped_column(Integer)
     latency_counts: Mapped[list[int]] = mapped_column(JSON)
+
+
+class BudgetAccount(Base):
+    """What is reserved and spent of one budget in one period. Money is in billionths of a dollar.
+
+    ``warned_percent`` is the highest threshold that was told of.
+    """
+
+    __tablename__ = "llm_budget_periods"
+
+    scope: Mapped[str] = mapped_column(String(10), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    period: Mapped[str] = mapped_column(String(5), primary_key=True)
+    starts_on: Mapped[date] = mapped_column(Date, primary_key=True)
+    reserved_nano_usd: Mapped[int] = mapped_column(BigInteger, default=0)
+    spent_nano_usd: Mapped[int] = mapped_column(BigInteger, default=0)
+    reserved_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
+    spent_tokens: Mapped[int] = mapped_column(BigInteger, default=0)
+    warned_percent: Mapped[int] = mapped_column(SmallInteger, default=0)

@@ -25,11 +25,13 @@ from .exceptions import (
     LLMAuthenticationError,
     LLMBadRequestError,
     LLMBadResponseError,
+    LLMBudgetExceededError,
     LLMCircuitOpenError,
     LLMConfigurationError,
     LLMConnectionError,
     LLMContextLengthError,
     LLMError,
+    LLMIdempotencyError,
     LLMInputError,
     LLMNotFoundError,
     LLMOverloadedError,
@@ -68,9 +70,11 @@ from .protocols import (
     SearchesWeb,
     StreamsStructured,
     StreamsText,
+    TellsBudgets,
     TextStream,
     TranscribesAudio,
 )
+from .recording import on_budget_threshold
 from .types import (
     AttributionValues,
     AudioPart,
@@ -111,6 +115,7 @@ from .types.batch import (
     BatchState,
     BatchStatusDTO,
 )
+from .types.budgets import BudgetShortage, BudgetStatusDTO, BudgetThreshold
 from .types.cache import CacheScope, CacheStatistics, CacheUse
 from .types.embeddings import EmbeddingOptions
 from .types.images import GeneratedImage, ImageEditOptions, ImageOptions, Picture
@@ -143,6 +148,9 @@ __all__ = [
     "BatchResult",
     "BatchState",
     "BatchStatusDTO",
+    "BudgetShortage",
+    "BudgetStatusDTO",
+    "BudgetThreshold",
     "CacheScope",
     "CacheStatistics",
     "CacheUse",
@@ -166,11 +174,13 @@ __all__ = [
     "LLMAuthenticationError",
     "LLMBadRequestError",
     "LLMBadResponseError",
+    "LLMBudgetExceededError",
     "LLMCircuitOpenError",
     "LLMConfigurationError",
     "LLMConnectionError",
     "LLMContextLengthError",
     "LLMError",
+    "LLMIdempotencyError",
     "LLMInputError",
     "LLMMessageDTO",
     "LLMNotFoundError",
@@ -219,6 +229,7 @@ __all__ = [
     "StreamEvent",
     "StreamsStructured",
     "StreamsText",
+    "TellsBudgets",
     "TextDelta",
     "TextPart",
     "TextStream",
@@ -240,6 +251,7 @@ __all__ = [
     "llm_services_admin_provider",
     "llm_services_lifespan",
     "llm_services_provider",
+    "on_budget_threshold",
     "open_llm_services",
     "open_llm_services_admin",
     "read_image",

@@ -10,6 +10,7 @@ from .use_cases.admin.retention import RetentionUseCases
 from .use_cases.admin.usage import UsageUseCases
 from .use_cases.audio import AudioUseCases
 from .use_cases.batch import BatchUseCases
+from .use_cases.budgets import BudgetUseCases
 from .use_cases.embeddings import EmbeddingUseCases
 from .use_cases.images import ImageUseCases
 from .use_cases.ledger import LedgerUseCases
@@ -28,6 +29,7 @@ class LLMService(
     AudioUseCases,
     SearchUseCases,
     BatchUseCases,
+    BudgetUseCases,
     LedgerUseCases,
 ):
     """Implements `LLMServicesProvider` on the ledger of the repository's session.

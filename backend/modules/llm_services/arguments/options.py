@@ -109,6 +109,7 @@ OPTIONS: Mapping[str, Check] = {
     "conversation_id": text(64),
     "context": _context,
     "payload_mode": one_of(PayloadMode),
+    "idempotency_key": text(200),
 }
 """The check of each keyword parameter in `GenerationOptions`, in its order."""
 
@@ -118,12 +119,18 @@ COMMON_OPTIONS: Mapping[str, Check] = {
     for name in (
         *("timeout", "max_retries"),
         *("feature", "tenant", "conversation_id", "context", "payload_mode"),
+        "idempotency_key",
     )
 }
 """The keyword parameters that every kind of call takes."""
 
 CACHE_OPTIONS: Mapping[str, Check] = {name: OPTIONS[name] for name in ("cache", "cache_scope")}
 """Those of the kinds of calls that the cache may answer."""
+
+BATCH_OPTIONS: Mapping[str, Check] = {
+    name: check for name, check in COMMON_OPTIONS.items() if name != "idempotency_key"
+}
+"""Those of ``submit_batch``, whose requests have keys of their own."""
 
 _NAMED = ("messages", "response_model", "user_id", "model", "temperature", "max_tokens")
 

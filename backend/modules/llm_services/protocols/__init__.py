@@ -2,6 +2,7 @@
 
 from .audio import GeneratesAudio, TranscribesAudio
 from .batch import RunsBatches
+from .budgets import TellsBudgets
 from .cache import KeepsCache
 from .embeddings import GeneratesEmbeddings
 from .images import GeneratesImages
@@ -36,6 +37,7 @@ __all__ = [
     "SearchesWeb",
     "StreamsStructured",
     "StreamsText",
+    "TellsBudgets",
     "TextStream",
     "TranscribesAudio",
 ]

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from .audio import GeneratesAudio, TranscribesAudio
 from .batch import RunsBatches
+from .budgets import TellsBudgets
 from .cache import KeepsCache
 from .embeddings import GeneratesEmbeddings
 from .images import GeneratesImages
@@ -31,6 +32,7 @@ class LLMServicesProvider(
     RunsBatches,
     ReadsLedger,
     EstimatesCost,
+    TellsBudgets,
     Protocol,
 ):
     """All that the module offers."""

@@ -8,9 +8,14 @@ its open rows, and ends those of processes that are gone.
 
 from .batches import BatchLedger, record_of
 from .books import Books, Tally
+from .budgets import Budgets, configured_budgets, on_budget_threshold, status_of
 from .caretaker import Caretaker
+from .conversation import stored_message
 from .engine import ledger_engine
-from .payload import PayloadPolicy
+from .guarded import GuardedOpening
+from .kept import replies_of
+from .keys import KeyLedger, KeyTakenError
+from .payload import PayloadPolicy, configured_policy
 from .record import AttemptRecord, CacheHit, CallRecord
 from .recorder import Recorder
 from .retention import LedgerRetention
@@ -23,10 +28,14 @@ __all__ = [
     "AttemptRecord",
     "BatchLedger",
     "Books",
+    "Budgets",
     "CacheHit",
     "CallRecord",
     "Caretaker",
     "DailyUsageJob",
+    "GuardedOpening",
+    "KeyLedger",
+    "KeyTakenError",
     "LedgerRetention",
     "LedgerStatus",
     "LedgerWriter",
@@ -34,7 +43,13 @@ __all__ = [
     "Recorder",
     "Spool",
     "Tally",
+    "configured_budgets",
+    "configured_policy",
     "ledger_engine",
+    "on_budget_threshold",
     "record_of",
+    "replies_of",
     "spool_of",
+    "status_of",
+    "stored_message",
 ]

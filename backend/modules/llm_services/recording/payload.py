@@ -6,13 +6,14 @@ through `PayloadPolicy.stored`. A column that is not known to hold facts counts 
 
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modules.llm_services.exceptions import LLMError
 from modules.llm_services.redaction import (
     Redactor,
+    load_redactors,
     preview,
     without_encoded_files,
     without_known_keys,
@@ -22,6 +23,9 @@ from modules.llm_services.redaction import (
 from modules.llm_services.types import PayloadMode, stricter
 
 from .withheld import FACTS, without_content
+
+if TYPE_CHECKING:
+    from modules.llm_services.config import LLMConfig
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +72,17 @@ class PayloadPolicy:
                 kept[shown] = preview(_words(kept[name]))
         state = "truncated" if clean.cut else "full"
         return {**kept, "payload_state": mode if clean.redact else state}
+
+
+def configured_policy(config: "LLMConfig", providers: Iterable[str]) -> PayloadPolicy:
+    """What the settings want; the keys are those of the providers."""
+    keys = [config.provider(name).api_key for name in providers]
+    return PayloadPolicy(
+        mode=config.payload_mode,
+        max_chars=config.payload_max_chars,
+        redactors=load_redactors(config.redactors),
+        keys=tuple({key.get_secret_value() for key in keys if key is not None}),
+    )
 
 
 class _Cleaner:

@@ -12,6 +12,7 @@ from modules.llm_services.pricing import Price, PriceList
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.redaction import safe_error_text
 from modules.llm_services.types import Call, JsonObject, RequestStatus, Usage
+from modules.llm_services.types.budgets import Reservation
 
 ANSWERED = "answered"
 _NOTHING = Usage(prompt_tokens=0, completion_tokens=0)
@@ -116,6 +117,7 @@ class CallRecord:
     attempts: list[AttemptRecord] = field(default_factory=list)
     status: RequestStatus = RequestStatus.PENDING
     reply: Reply | None = None
+    replies: Sequence[Reply | LLMError] = ()
     error: LLMError | None = None
     first_token_ms: int | None = None
     partial_text: str | None = None
@@ -123,6 +125,7 @@ class CallRecord:
     shortfall: str | None = None
     cache_key: str | None = None
     hit: CacheHit | None = None
+    reservation: Reservation | None = None
 
     def begin_attempt(self, part: int | None = None) -> AttemptRecord:
         """Note that another HTTP request is about to be sent."""
@@ -139,7 +142,7 @@ class CallRecord:
     def completed(self, reply: Reply) -> None:
         """The call ended with an answer."""
         self._settle(RequestStatus.COMPLETED)
-        self.reply = reply
+        self.reply, self.replies = reply, (reply,)
 
     def completed_in_parts(self, outcomes: Sequence[Reply | LLMError]) -> None:
         """The call ended with several answers; the row shows the first and the sum of all, and
@@ -149,6 +152,7 @@ class CallRecord:
         text = "\n\n".join(reply.text for reply in replies if reply.text)
         raw: JsonObject = {"parts": [_raw(one) for one in outcomes]}
         self.completed(replace(replies[0], text=text, raw=raw, usage_details=_details(outcomes)))
+        self.replies = tuple(outcomes)
         errors = [(n, one) for n, one in enumerate(outcomes, 1) if isinstance(one, LLMError)]
         if errors:
             told = "; ".join(f"part {n}: {_told(error)}" for n, error in errors)

@@ -4,18 +4,22 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, NoReturn
 
 from anyio import CancelScope
 
 from modules.llm_services.bulk import off_loop, weight
-from modules.llm_services.exceptions import LLMError, LLMRecordingError
-from modules.llm_services.types import Call
+from modules.llm_services.exceptions import LLMBudgetExceededError, LLMError, LLMRecordingError
+from modules.llm_services.types import Call, RequestStatus
 
+from .budgets import Budgets
+from .guarded import GuardedOpening
 from .payload import PayloadPolicy
 from .record import CallRecord
 from .rows import opening_row, outcome
 from .under_way import UnderWay
 from .writer import LedgerWriter
+from .writes import Write
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +33,14 @@ class Recorder:
         *,
         patience: float,
         policy: PayloadPolicy | None = None,
+        guarded: GuardedOpening | None = None,
+        budgets: Budgets | None = None,
         log_calls: bool = False,
     ) -> None:
         self._writer = writer
         self._policy = policy or PayloadPolicy()
+        self._guarded = guarded
+        self._budgets = budgets
         self._patience = patience
         self._log_calls = log_calls
         self.under_way = UnderWay()
@@ -67,7 +75,44 @@ class Recorder:
             await self._close(record)
 
     async def _open(self, record: CallRecord) -> None:
+        over = await self._reserve(record)
         row = await off_loop(weight(record.call.messages), opening_row, record, self._policy)
+        if over is not None:
+            await self._refuse(record, row, over)
+        elif self._guarded is not None and (record.call.claim or record.reservation):
+            await self._open_guarded(record, row, self._guarded)
+        else:
+            await self._open_freely(record, row)
+
+    async def _reserve(self, record: CallRecord) -> LLMBudgetExceededError | None:
+        """Work out what a call under a budget may take; why it may not be made at all."""
+        call, budgets = record.call, self._budgets
+        if budgets is None or not budgets.accounts(call.attribution, record.created_at):
+            return None
+        try:
+            record.reservation = await asyncio.to_thread(
+                budgets.reservation, call, record.created_at
+            )
+        except LLMBudgetExceededError as refusal:
+            return refusal
+        return None
+
+    async def _refuse(
+        self, record: CallRecord, row: dict[str, Any], refusal: LLMBudgetExceededError
+    ) -> NoReturn:
+        """A call that its budget has no room for has a row, too, which holds nothing of it."""
+        record.reservation = None
+        record.failed(refusal)
+        self._writer.open({**row, "reservation": None, "idempotency_key": None})
+        await self._close(record)
+        raise refusal
+
+    def _may_go_uncounted(self, record: CallRecord) -> bool:
+        """Whether a call passes although its budgets cannot be looked at."""
+        lenient = self._budgets is not None and self._budgets.lenient
+        return lenient and record.status is RequestStatus.PENDING and record.call.claim is None
+
+    async def _open_freely(self, record: CallRecord, row: dict[str, Any]) -> None:
         write = self._writer.open(row)
         try:
             async with asyncio.timeout(self._patience):
@@ -78,7 +123,7 @@ class Recorder:
             )
             # The row may come to be although nobody waits for it any more: never leave it open.
             record.failed(refusal)
-            self._writer.settle(outcome(record, self._policy))
+            self._settle(record)
         except asyncio.CancelledError:
             record.cancelled()
             await self._close(record)
@@ -86,8 +131,39 @@ class Recorder:
         if refusal is not None:
             raise refusal
 
+    async def _open_guarded(
+        self, record: CallRecord, row: dict[str, Any], guarded: GuardedOpening
+    ) -> None:
+        """The same for a row that the ledger may refuse. It never waits in the spool."""
+        opening = guarded.open(row, record.reservation)
+        try:
+            async with asyncio.timeout(self._patience):
+                refusal = await asyncio.shield(opening)
+        except TimeoutError:
+            refusal = LLMRecordingError(
+                f"the ledger's database did not take the row within {self._patience:g} s"
+            )
+            record.failed(refusal)
+            opening.add_done_callback(lambda _: self._settle(record))
+        except asyncio.CancelledError:
+            record.cancelled()
+            opening.add_done_callback(lambda _: self._settle(record))
+            with CancelScope(shield=True):
+                await asyncio.wait((opening,), timeout=self._patience)
+            raise
+        if isinstance(refusal, LLMBudgetExceededError):
+            await self._refuse(record, row, refusal)
+        if isinstance(refusal, LLMRecordingError) and self._may_go_uncounted(record):
+            record.reservation = None
+            await self._open_freely(record, {**row, "reservation": None})
+        elif refusal is not None:
+            raise refusal
+
+    def _settle(self, record: CallRecord) -> Write:
+        return self._writer.settle(outcome(record, self._policy))
+
     async def _close(self, record: CallRecord) -> None:
-        write = self._writer.settle(outcome(record, self._policy))
+        write = self._settle(record)
         with CancelScope(shield=True):
             await asyncio.wait((write.done,), timeout=self._patience)
         refusal = write.done.result() if write.done.done() else None

@@ -7,7 +7,9 @@ from modules.llm_services.pricing import Price
 from modules.llm_services.redaction import storable_text
 from modules.llm_services.types import Call, RequestStatus
 
+from .budgets import spent
 from .conversation import stored_message
+from .kept import kept_answer
 from .payload import PayloadPolicy
 from .record import CallRecord
 
@@ -50,6 +52,9 @@ def _opening(record: CallRecord) -> dict[str, Any]:
         "tenant": attribution.tenant,
         "trace_id": attribution.trace_id,
         "span_id": attribution.span_id,
+        "idempotency_key": call.claim.key if call.claim else None,
+        "request_hash": call.claim.request_hash if call.claim else None,
+        "reservation": record.reservation.as_json() if record.reservation else None,
         "input_preview": None,  # of what is kept of the messages, so the policy makes it
         "dropped_params": None,
         "additional_params": _parameters(call, sent),
@@ -81,6 +86,7 @@ def outcome(record: CallRecord, policy: PayloadPolicy) -> dict[str, Any]:
 
 
 def _outcome(record: CallRecord) -> dict[str, Any]:
+    settled = spent(record)
     return {
         "row_id": record.call.id,
         "status": record.status,
@@ -90,6 +96,7 @@ def _outcome(record: CallRecord) -> dict[str, Any]:
         "retry_attempt": 0 if record.hit else max(len(record.attempts), 1),
         "attempts": [attempt.as_json() for attempt in record.attempts] or None,
         "maybe_paid": record.maybe_paid,
+        "reservation": settled.as_json() if settled else None,
         **_tokens(record),
         **money(record),
         **_cache(record),
@@ -146,6 +153,7 @@ def _answer(record: CallRecord) -> dict[str, Any]:
         "response_content": None if text is None else storable_text(text),
         "output_preview": None,  # of what is kept
         "response_raw": _raw(record),
+        "kept_answer": kept_answer(record.replies) if record.call.claim else None,
     }
 
 

@@ -5,7 +5,9 @@ rows at once on a connection of its own.
 """
 
 from .batches import BatchRow, batch_rows
+from .budgets import release, reserve, state, states, warn_once
 from .health import HealthRepo
+from .keys import living_row, open_with_key
 from .leases import HOLDERS, Owner, beat, forget, interrupt, owners
 from .listing import LedgerPages, ListedRow
 from .money import Sums, priced_page, sums, write_prices
@@ -42,13 +44,20 @@ __all__ = [
     "forget",
     "insert_pending",
     "interrupt",
+    "living_row",
+    "open_with_key",
     "owners",
     "priced_page",
     "refresh_daily_usage",
     "refresh_day",
+    "release",
+    "reserve",
     "settle",
     "stale_days",
+    "state",
+    "states",
     "sums",
     "touch",
+    "warn_once",
     "write_prices",
 ]

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from modules.llm_services.models import LedgerOwner
 from modules.llm_services.types import RequestStatus
 
+from .budgets import release
 from .writing import TABLE
 
 _OWNERS: Table = LedgerOwner.metadata.tables[LedgerOwner.__tablename__]
@@ -96,7 +97,9 @@ def interrupt(connection: Connection, owner: Owner, message: str, limit: int) ->
             maybe_paid=true(),
         )
     )
-    return connection.execute(statement).rowcount
+    ended = connection.execute(statement.returning(TABLE.c.reservation)).scalars().all()
+    release(connection, [held for held in ended if held is not None])
+    return len(ended)
 
 
 def forget(connection: Connection, owner: Owner) -> None:

@@ -41,14 +41,20 @@ _GONE = {
     **dict.fromkeys(
         (
             *("input_preview", "output_preview", "error_message", "context_data"),
-            *("response_content", "response_raw"),
+            *("response_content", "response_raw", "kept_answer"),
         ),
         null(),
     ),
     "additional_params": bindparam("params", type_=TABLE.c.additional_params.type),
     "usage_details": bindparam("counted", type_=TABLE.c.usage_details.type),
 }
-_NOBODY = dict.fromkeys(("user_id", "conversation_id", "trace_id", "span_id"), null())
+_NOBODY = dict.fromkeys(
+    (
+        *("user_id", "conversation_id", "trace_id", "span_id"),
+        *("idempotency_key", "request_hash"),
+    ),
+    null(),
+)
 
 
 def be_brief(connection: Connection) -> None:

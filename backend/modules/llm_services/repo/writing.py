@@ -1,15 +1,12 @@
 """The recorder's SQL: it writes many rows at once and needs no ORM objects."""
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from importlib import import_module
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Insert,
     Table,
     Update,
     and_,
@@ -23,6 +20,10 @@ from sqlalchemy import (
 
 from modules.llm_services.models import LLMRequest
 from modules.llm_services.types import RequestStatus
+from modules.llm_services.types.budgets import Reservation
+
+from .budgets import book
+from .inserting import insert_unless_there
 
 TABLE: Table = LLMRequest.metadata.tables[LLMRequest.__tablename__]
 
@@ -61,20 +62,29 @@ SETTLED_COLUMNS = (
     "attempts",
     "response_content",
     "response_raw",
+    "kept_answer",
     "payload_state",
+    "reservation",
 )
 """What is written when a call ends; everything else is written when it begins."""
 
 
 CONTENT_OF_OUTCOMES = frozenset(
-    {"response_content", "response_raw", "output_preview", "error_message"}
+    {"response_content", "response_raw", "kept_answer", "output_preview", "error_message"}
 )
 
 
-def _settle_statement() -> Update:
+_KEY_OF_THE_PUNCTUAL = case(
+    (TABLE.c.status == RequestStatus.PENDING, TABLE.c.idempotency_key), else_=null()
+)
+"""A late answer leaves the key to whoever took it over meanwhile."""
+
+
+def _settle_statement(*states: ColumnElement[bool]) -> Update:
     values: dict[str, Any] = {name: _unless_purged(name) for name in SETTLED_COLUMNS}
+    values["idempotency_key"] = _KEY_OF_THE_PUNCTUAL
     this_row = TABLE.c.id == bindparam("row_id")
-    return update(TABLE).where(this_row, or_(*open_row())).values(values)
+    return update(TABLE).where(this_row, or_(*states)).values(values)
 
 
 def _unless_purged(name: str) -> ColumnElement[Any]:
@@ -98,25 +108,38 @@ def open_row() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-_SETTLE = _settle_statement()
-
-
-@lru_cache
-def _insert(dialect: str) -> Insert:
-    """Each database spells "unless it is there already" through a module of its own."""
-    module = import_module(f"sqlalchemy.dialects.{dialect}")
-    statement: Insert = module.insert(TABLE).on_conflict_do_nothing()
-    return statement
+_SETTLE = _settle_statement(*open_row())
+_SETTLE_IN_TIME, _SETTLE_LATE = map(_settle_statement, open_row())
 
 
 def insert_pending(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write opening rows. A row that is there already is left as it is."""
-    connection.execute(_insert(connection.dialect.name), rows)
+    connection.execute(insert_unless_there(TABLE, connection.dialect.name), rows)
 
 
 def settle(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the outcome of rows, each with ``row_id`` and all of `SETTLED_COLUMNS`."""
-    connection.execute(_SETTLE, rows)
+    """Write the outcome of rows, each with ``row_id`` and all of `SETTLED_COLUMNS`.
+
+    What a row had reserved of budgets is booked by whoever settles it, and once.
+    """
+    free = [row for row in rows if row["reservation"] is None]
+    if free:
+        connection.execute(_SETTLE, free)
+    bound = [row for row in rows if row["reservation"] is not None]
+    if bound:
+        booked = [one for row in bound for one in _settled_under_budget(connection, row)]
+        book(connection, booked)
+
+
+def _settled_under_budget(
+    connection: Connection, row: Mapping[str, Any]
+) -> Iterator[tuple[Reservation, bool]]:
+    """What to book for a row: a late answer has nothing reserved any more, but has its cost."""
+    reservation = Reservation.of_json(row["reservation"])
+    if connection.execute(_SETTLE_IN_TIME, row).rowcount:
+        yield reservation, True
+    elif connection.execute(_SETTLE_LATE, row).rowcount:
+        yield reservation, False
 
 
 _NOWHERE = UUID(int=0)
@@ -130,7 +153,7 @@ def touch(connection: Connection) -> None:
 _BARE = frozenset(
     {
         *("row_id", "status", "completed_at", "execution_time_ms", "retry_attempt", "maybe_paid"),
-        *("payload_state", "cached"),
+        *("payload_state", "cached", "reservation"),
     }
 )
 

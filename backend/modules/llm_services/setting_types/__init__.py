@@ -1,5 +1,6 @@
 """What settings are made of: values, cleaned and checked, and groups that belong together."""
 
+from .budgets import Budget, BudgetSettings
 from .groups import CacheSettings, GateSettings, LeaseSettings, PayloadSettings
 from .values import (
     ApiFormat,
@@ -21,6 +22,8 @@ __all__ = [
     "ApiFormat",
     "ApiKey",
     "BaseUrl",
+    "Budget",
+    "BudgetSettings",
     "CacheSettings",
     "GateSettings",
     "LeaseSettings",

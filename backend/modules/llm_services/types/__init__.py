@@ -26,6 +26,7 @@ from .batch import (
 from .cache import CachePolicy, CacheScope, CacheStatistics, CacheUse
 from .call import Attribution, AttributionValues, Call
 from .embeddings import EmbeddingOptions
+from .idempotency import KeyClaim
 from .images import GeneratedImage, GivenImages, ImageEditOptions, ImageOptions, Picture
 from .messages import LLMMessageDTO
 from .money import ReconcileReport, RecostReport
@@ -92,6 +93,7 @@ __all__ = [
     "ImagePart",
     "JsonObject",
     "JsonValue",
+    "KeyClaim",
     "LLMMessage",
     "LLMMessageDTO",
     "LLMProviderType",

@@ -34,6 +34,7 @@ class SpeechOptions(TypedDict, total=False):
     conversation_id: str
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
+    idempotency_key: str
 
 
 class TranscriptionOptions(TypedDict, total=False):
@@ -55,6 +56,7 @@ class TranscriptionOptions(TypedDict, total=False):
     conversation_id: str
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
+    idempotency_key: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from .basic import JsonValue
 from .batch import BatchPlace
 from .cache import CachePolicy
+from .idempotency import KeyClaim
 from .messages import LLMMessageDTO
 from .payload import PayloadMode
 from .tools import ToolSpec
@@ -46,7 +47,8 @@ class Call:
     ``timeout`` is the deadline of the whole call in seconds, ``max_retries`` the HTTP requests
     allowed after the first (retries and re-asks together). Without ``resend`` a request that may
     have been answered, and charged, is not sent again. Without ``cache`` its answer is neither
-    taken from the cache nor kept there.
+    taken from the cache nor kept there. ``claim`` is what its row says of the
+    ``idempotency_key``, ``material`` what it is about and does not show in its messages.
     """
 
     id: UUID
@@ -68,3 +70,6 @@ class Call:
     cache: CachePolicy | None = None
     attribution: Attribution = field(default_factory=Attribution)
     payload_mode: PayloadMode = "full"
+    idempotency_key: str | None = None
+    claim: KeyClaim | None = None
+    material: tuple[str, ...] = ()

@@ -25,3 +25,4 @@ class EmbeddingOptions(TypedDict, total=False):
     conversation_id: str
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
+    idempotency_key: str

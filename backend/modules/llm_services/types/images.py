@@ -113,6 +113,7 @@ class ImageOptions(TypedDict, total=False):
     conversation_id: str
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
+    idempotency_key: str
 
 
 class ImageEditOptions(ImageOptions, total=False):

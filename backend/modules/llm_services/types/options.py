@@ -40,7 +40,9 @@ class GenerationOptions(TypedDict, total=False):
     the whole call with its retries) and ``max_retries`` override the configuration. ``feature``,
     ``tenant``, ``conversation_id`` and ``context`` are written on the row and never sent.
     ``payload_mode`` (see `PayloadMode`) may make the configured one stricter, never looser; every
-    kind of call takes it.
+    kind of call takes it. With ``idempotency_key`` (200 characters at most) the same request of the
+    same user and tenant is paid once: made again, in any process, it gets the first one's answer
+    and request id; while that is under way it waits for it; one that failed is tried anew.
 
     ``cache`` says whether the answer to exactly this request may be one that was given before:
     ``True``, ``False``, or the seconds that it may be old, and that this one is kept; without it
@@ -70,6 +72,7 @@ class GenerationOptions(TypedDict, total=False):
     conversation_id: str
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
+    idempotency_key: str
 
 
 class ToolRunOptions(TypedDict, total=False):
@@ -97,3 +100,4 @@ class ToolRunOptions(TypedDict, total=False):
     conversation_id: str
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
+    idempotency_key: str

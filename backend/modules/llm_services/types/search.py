@@ -51,6 +51,7 @@ class SearchOptions(TypedDict, total=False):
     conversation_id: str
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
+    idempotency_key: str
 
 
 class SearchCitation(BaseModel):

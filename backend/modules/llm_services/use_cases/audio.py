@@ -11,6 +11,7 @@ from modules.llm_services.arguments import audio as checks
 from modules.llm_services.arguments.basics import Check
 from modules.llm_services.arguments.recording import recording
 from modules.llm_services.calls import special_call
+from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.providers.formats import wav
 from modules.llm_services.providers.formats.speech import joined, spoken_parts
@@ -54,8 +55,8 @@ class AudioUseCases(UseCases):
         parts = spoken_parts(said, choice.model, audio_format)
         asked = [LLMMessageDTO(role="user", content=said)]
         call = special_call("speech", choice, asked, user_id, given, self._runtime.config)
-        sounds = await self._speak(call, parts)
-        return await asyncio.to_thread(joined, sounds, audio_format), call.id
+        sounds, request_id = await self._speak(call, parts)
+        return await asyncio.to_thread(joined, sounds, audio_format), request_id
 
     async def transcribe_audio(
         self,
@@ -75,25 +76,28 @@ class AudioUseCases(UseCases):
         call = special_call(
             "transcription", choice, [_logged(heard)], user_id, given, self._runtime.config
         )
-        return await self._transcribe(call, heard), call.id
+        return await self._transcribe(call, heard)
 
     def _model(self, word: str | None, role: str) -> ModelChoice:
         runtime = self._runtime
         return resolve_model(runtime.config, runtime.providers, role if word is None else word)
 
-    async def _speak(self, call: Call, parts: Sequence[str]) -> list[bytes]:
+    async def _speak(self, call: Call, parts: Sequence[str]) -> tuple[list[bytes], UUID]:
         self._warn_about_open_transaction()
         provider = await self._runtime.provider(call.provider)
         alike = Alike(lambda reply: wav.form(_sound(reply)), "kind of samples")
         invokes = [alike.part(partial(provider.speak, text=text)) for text in parts]
-        return [_sound(reply) for reply in await self._runtime.executor.run_parts(call, invokes)]
+        ask = partial(self._runtime.executor.run_parts, parts=invokes)
+        replies, request_id = await self._runtime.once(call, ask, Settled.replies)
+        return [_sound(reply) for reply in replies], request_id
 
-    async def _transcribe(self, call: Call, heard: Recording) -> Transcript:
+    async def _transcribe(self, call: Call, heard: Recording) -> tuple[Transcript, UUID]:
         self._warn_about_open_transaction()
         provider = await self._runtime.provider(call.provider)
         invoke = partial(provider.transcribe, recording=heard)
-        outcome = await self._runtime.executor.run(call, invoke)
-        return cast("Transcript", outcome.reply.parsed)
+        ask = partial(self._runtime.executor.run, invoke=invoke)
+        outcome, request_id = await self._runtime.once(call, ask, Settled.outcome)
+        return cast("Transcript", outcome.reply.parsed), request_id
 
 
 def _checked(**arguments_: tuple[Check, object]) -> Mapping[str, Any]:

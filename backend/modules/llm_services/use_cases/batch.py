@@ -40,6 +40,7 @@ class BatchUseCases(UseCases):
             batch, calls = await asyncio.to_thread(
                 batch_calls, requests, user_id, model, options, runtime.config, runtime.providers
             )
+        runtime.budgets.refuse_batch(batch.attribution)
         self._warn_about_open_transaction()
         provider = await runtime.provider(batch.provider)
         batch_id = await runtime.batches.submit(batch, calls, provider.batches)

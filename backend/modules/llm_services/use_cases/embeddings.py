@@ -12,6 +12,7 @@ from uuid import UUID
 from modules.llm_services import arguments
 from modules.llm_services.arguments import embeddings as checks
 from modules.llm_services.calls import cache_policy, special_call
+from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.providers.formats.embeddings import batches
 from modules.llm_services.redaction import shortened
@@ -70,8 +71,8 @@ class EmbeddingUseCases(UseCases):
         call = self._embedding_call(said, user_id, model, dimensions, options)
         wanted = await asyncio.to_thread(checks.as_array, as_array)
         parts = await asyncio.to_thread(batches, said, call.model)
-        replies = await self._embed(call, parts)
-        return await asyncio.to_thread(_as_array if wanted else _as_lists, replies), call.id
+        replies, request_id = await self._embed(call, parts)
+        return await asyncio.to_thread(_as_array if wanted else _as_lists, replies), request_id
 
     def _embedding_call(
         self,
@@ -93,12 +94,16 @@ class EmbeddingUseCases(UseCases):
         policy = cache_policy(given, config)
         return replace(call, cache=policy and replace(policy, material=texts))
 
-    async def _embed(self, call: Call, parts: Sequence[Sequence[str]]) -> list[Reply]:
+    async def _embed(
+        self, call: Call, parts: Sequence[Sequence[str]]
+    ) -> tuple[Sequence[Reply], UUID]:
         self._warn_about_open_transaction()
         provider = await self._runtime.provider(call.provider)
         alike = Alike(lambda reply: len(_vectors(reply)[0]), "vectors' length")
         invokes = [alike.part(partial(provider.embed, texts=texts)) for texts in parts]
-        return await self._runtime.executor.run_parts(call, invokes)
+        ask = partial(self._runtime.executor.run_parts, parts=invokes)
+        call = replace(call, material=tuple(chain.from_iterable(parts)))
+        return await self._runtime.once(call, ask, Settled.replies)
 
 
 def _logged(texts: Sequence[str]) -> list[LLMMessageDTO]:

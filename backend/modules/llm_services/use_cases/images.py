@@ -11,6 +11,7 @@ from modules.llm_services import arguments
 from modules.llm_services.arguments import ImageWish
 from modules.llm_services.calls import special_call
 from modules.llm_services.executor import Invoke
+from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import Attempt, Reply
 from modules.llm_services.roles import IMAGE_ROLE, resolve_model
 from modules.llm_services.types import (
@@ -98,8 +99,9 @@ class ImageUseCases(UseCases):
 
     async def _make(self, call: Call, invoke: Invoke) -> tuple[str, UUID]:
         self._warn_about_open_transaction()
-        outcome = await self._runtime.executor.run(call, self._placing(invoke))
-        return str(outcome.reply.parsed), call.id
+        ask = partial(self._runtime.executor.run, invoke=self._placing(invoke))
+        outcome, request_id = await self._runtime.once(call, ask, Settled.outcome)
+        return str(outcome.reply.parsed), request_id
 
     def _placing(self, invoke: Invoke) -> Invoke:
         """The picture goes to the media folder before its row is closed, which says where it is.

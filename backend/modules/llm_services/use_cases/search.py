@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack, cast
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from modules.llm_services.arguments import search as checks
 from modules.llm_services.calls import special_call
 from modules.llm_services.exceptions import LLMConfigurationError, LLMError, LLMInputError
 from modules.llm_services.executor import Invoke
+from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import Attempt, Reply, SearchesWeb
 from modules.llm_services.providers.findings import Findings, search_answer
 from modules.llm_services.redaction import safe_error_text
@@ -62,10 +64,11 @@ class SearchUseCases(UseCases):
         call = self._search_call(asked, user_id, max_results, options)
         self._warn_about_open_transaction()
         searches = await self._searches(call)
-        outcomes = await self._runtime.executor.run_apart(call, searches)
+        ask = partial(self._runtime.executor.run_apart, parts=searches)
+        outcomes, request_id = await self._runtime.once(call, ask, Settled.replies)
         _warn_about_failures(call, outcomes)
         answers = (_answer(q, outcome, call) for q, outcome in zip(asked, outcomes, strict=True))
-        return list(answers), call.id
+        return list(answers), request_id
 
     def _search_call(
         self, queries: Sequence[str], user_id: object, max_results: object, options: SearchOptions

@@ -132,7 +132,16 @@ class StreamUseCases(UseCases):
         self, operation: str, asked: CallArguments
     ) -> AsyncIterator[tuple[Call, RecordedStream]]:
         call = replace(await self._call(operation, asked), stream=True)
+        _refuse_key(call)
         self._warn_about_open_transaction()
         provider = await self._provider_for(call)
         async with self._runtime.executor.stream(call, provider.stream_text) as recorded:
             yield call, recorded
+
+
+def _refuse_key(call: Call) -> None:
+    if call.idempotency_key is not None:
+        raise LLMInputError(
+            "idempotency_key: a stream takes none, for half of it may have been shown when it "
+            "breaks; use generate_response"
+        )

@@ -1,6 +1,7 @@
 """Text, or an object, for a conversation."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar, Unpack, cast
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel
 
 from modules.llm_services.calls import CallArguments
 from modules.llm_services.executor import Outcome
+from modules.llm_services.idempotency import Settled
 from modules.llm_services.types import (
     Call,
     GenerationOptions,
@@ -36,8 +38,8 @@ class TextUseCases(UseCases):
         """Text for a conversation. See `GeneratesText.generate_response`."""
         asked = CallArguments(messages, user_id, model, temperature, max_tokens, options)
         call = await self._call("chat", asked)
-        outcome = await self._run(call)
-        return response_dto(call, outcome), call.id
+        outcome, request_id = await self._run(call)
+        return response_dto(call, outcome), request_id
 
     async def generate_structured_response(
         self,
@@ -54,14 +56,15 @@ class TextUseCases(UseCases):
             messages, user_id, model, temperature, max_tokens, options, response_model
         )
         call = await self._call("structured", asked)
-        outcome = await self._run(call)
-        return cast("T", outcome.reply.parsed), call.id
+        outcome, request_id = await self._run(call)
+        return cast("T", outcome.reply.parsed), request_id
 
-    async def _run(self, call: Call) -> Outcome:
-        """Every kind of call: the provider's adapter, then the road."""
+    async def _run(self, call: Call) -> tuple[Outcome, UUID]:
+        """Every kind of call: the provider's adapter, then the road; and the row's id."""
         self._warn_about_open_transaction()
         provider = await self._provider_for(call)
-        return await self._runtime.executor.run(call, provider.generate_text)
+        ask = partial(self._runtime.executor.run, invoke=provider.generate_text)
+        return await self._runtime.once(call, ask, Settled.outcome)
 
 
 def response_dto(call: Call, outcome: Outcome) -> LLMResponseDTO:

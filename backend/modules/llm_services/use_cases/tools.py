@@ -9,6 +9,7 @@ from uuid import UUID
 from modules.llm_services import arguments
 from modules.llm_services.calls import CallArguments
 from modules.llm_services.exceptions import LLMPricingError
+from modules.llm_services.idempotency import following
 from modules.llm_services.ids import uuid7
 from modules.llm_services.tooling.loop import Ask, Limits, ToolLoop
 from modules.llm_services.types import (
@@ -101,7 +102,7 @@ class ToolUseCases(TextUseCases):
                 tool_choice=forced,
                 attribution=attribution,
             )
-            outcome = await self._run(this)
-            return response_dto(this, outcome), this.id
+            outcome, request_id = await self._run(this if first else following(this))
+            return response_dto(this, outcome), request_id
 
         return ask

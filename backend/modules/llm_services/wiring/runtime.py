@@ -17,6 +17,7 @@ from modules.llm_services.breaker import Breaker, Circuit
 from modules.llm_services.cache import CacheStore, DiskStore, MemoryStore, RedisStore
 from modules.llm_services.executor import Executor, Pause
 from modules.llm_services.gate import Gate
+from modules.llm_services.idempotency import Once
 from modules.llm_services.limits import configured_limits
 from modules.llm_services.media import MediaStore
 from modules.llm_services.pricing import PriceList, load_overrides
@@ -32,14 +33,16 @@ from modules.llm_services.recording import (
     Books,
     Caretaker,
     DailyUsageJob,
+    GuardedOpening,
+    KeyLedger,
     LedgerRetention,
     LedgerWriter,
-    PayloadPolicy,
     Recorder,
+    configured_budgets,
+    configured_policy,
     ledger_engine,
     spool_of,
 )
-from modules.llm_services.redaction import load_redactors
 from modules.llm_services.remembering import Remembering
 from modules.llm_services.repo import refresh_daily_usage
 from modules.llm_services.roles import check_roles
@@ -78,17 +81,22 @@ class Runtime:
         self._writer = LedgerWriter(
             ledger, spool, patience=config.write_timeout, caretaker=self._caretaker
         )
-        policy = _policy(config, self.providers)
+        self._guarded = GuardedOpening(ledger, self._caretaker)
+        policy = configured_policy(config, self.providers)
+        self.budgets = configured_budgets(config, self.prices)
         recorder = Recorder(
             self._writer,
             patience=config.write_timeout,
             policy=policy,
+            guarded=self._guarded,
+            budgets=self.budgets,
             log_calls=config.log_requests,
         )
         self.remembering = Remembering(_store(config), _endpoints(config, self.providers))
         breaker = Breaker(config.circuit_failures, config.circuit_seconds)
         self.gate = Gate(breaker, configured_limits(config))
         self.executor = Executor(recorder, self.prices, self.remembering, self.gate, pause)
+        self.once = Once(KeyLedger(ledger))
         rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
         self.retention = LedgerRetention(ledger, refresh_daily_usage)
         self._under_way = (recorder.under_way, rows.under_way)
@@ -181,6 +189,7 @@ class Runtime:
 
     def shut_ledger(self) -> None:
         """The same for whoever may block."""
+        self._guarded.close()
         self._writer.close()
         self._ledger.dispose()  # jobs use it without the writer
         self.remembering.store.close()
@@ -199,13 +208,3 @@ def _store(config: LLMConfig) -> CacheStore:
 def _endpoints(config: LLMConfig, providers: Iterable[str]) -> dict[str, str]:
     settings = {name: config.provider(name) for name in providers}
     return {name: f"{one.api or ''} {one.base_url or ''}" for name, one in settings.items()}
-
-
-def _policy(config: LLMConfig, providers: Iterable[str]) -> PayloadPolicy:
-    keys = [config.provider(name).api_key for name in providers]
-    return PayloadPolicy(
-        mode=config.payload_mode,
-        max_chars=config.payload_max_chars,
-        redactors=load_redactors(config.redactors),
-        keys=tuple({key.get_secret_value() for key in keys if key is not None}),
-    )
