@@ -51,7 +51,7 @@ def _with_subclasses(base: type[LLMError]) -> list[type[LLMError]]:
     return [base, *(c for child in base.__subclasses__() for c in _with_subclasses(child))]
 
 
-CLASSES = [c for c in _with_subclasses(LLMError) if c.__module__ == exceptions.__name__]
+CLASSES = [c for c in _with_subclasses(LLMError) if c.__module__.startswith(exceptions.__name__)]
 
 
 def needed_by(kind: type[LLMError]) -> dict[str, Any]:

@@ -7,8 +7,10 @@ in the working directory.
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from sqlite3 import OperationalError
 from typing import Any
 from uuid import UUID
 
@@ -98,7 +100,11 @@ def engine_for(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode=WAL")
+    # Switching needs the file for itself, and SQLite does not wait for that: who finds it switched,
+    # or somebody switching it now, goes on.
+    if cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        with suppress(OperationalError):
+            cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()

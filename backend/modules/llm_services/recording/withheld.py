@@ -18,7 +18,7 @@ FACTS = frozenset(
         *("execution_time_ms", "time_to_first_token_ms", "retry_attempt", "attempts", "maybe_paid"),
         *("finish_reason", "error_type", "http_status", "provider_request_id"),
         *("trace_id", "span_id", "payload_state", "idempotency_key", "request_hash"),
-        "reservation",
+        *("reservation", "cache_key", "cached_from_id", "saved_cost"),
     }
 )
 """Columns that hold what we, the clock and the provider's counters say: never a prompt's words."""
