@@ -31,6 +31,7 @@ from .adapter import ScriptedAdapter
 from .asserting import Assertions
 from .cassettes import Cassette, Redact
 from .conversing import spoken
+from .gate import ForgetfulGate
 from .media import Vectors, checked_pages, picture
 from .prices import ScriptedPrices
 from .script import ErrorSource, Gate, Script, Terms, is_function, rule_of
@@ -79,6 +80,7 @@ class FakeLLMServices(Assertions, LLMService):
             make_adapter=make_adapter,
             prices=ScriptedPrices(),
             pause=asyncio.sleep if real_time else _no_pause,
+            gate=None if real_time else ForgetfulGate(),
         )
         repo = LLMRequestRepo(Session(self._engine))
         super().__init__(repo, runtime=runtime, owns_session=True)

@@ -66,6 +66,7 @@ class Runtime:
         make_adapter: MakeAdapter = create_llm_provider,
         prices: PriceList | None = None,
         pause: Pause = asyncio.sleep,
+        gate: Gate | None = None,
     ) -> None:
         self.config = config
         self._make_adapter = make_adapter
@@ -94,7 +95,7 @@ class Runtime:
         )
         self.remembering = Remembering(_store(config), _endpoints(config, self.providers))
         breaker = Breaker(config.circuit_failures, config.circuit_seconds)
-        self.gate = Gate(breaker, configured_limits(config))
+        self.gate = gate or Gate(breaker, configured_limits(config))
         self.executor = Executor(recorder, self.prices, self.remembering, self.gate, pause)
         self.once = Once(KeyLedger(ledger))
         rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
