@@ -44,6 +44,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/recording/recorder.py:_row": "a cancelled call gets its outcome, too",
     "llm_services/recording/batches.py:_rows": "the rows of a cancelled batch, likewise",
     "llm_services/arguments/basics.py:text_of": "a caller's object may raise anything",
+    "llm_services/arguments/basics.py:guarded": "likewise, and is a wrong argument then",
     "llm_services/arguments/recording.py:_content": "a caller's file may raise anything",
     "llm_services/recorded_stream.py:begin": "closes the connection of whoever goes away",
     "llm_services/recording/payload.py:stored": "what a redactor chokes on is withheld, not leaked",

@@ -389,7 +389,7 @@ async def test_a_lost_order_is_not_sent_again(llm: LLMServicesProvider) -> None:
 @pytest.mark.parametrize(
     ("requests", "options", "told"),
     [
-        ([], {}, "requests must be 1 to 50000 in number"),
+        ([], {}, "requests is empty: give 1 to 50000 BatchRequest"),
         ("text", {}, "requests must be a list"),
         ([{"messages": []}], {}, r"requests\[0\] must be a BatchRequest"),
         ([BatchRequest(messages=[])], {}, r"requests\[0\]: messages is empty"),

@@ -225,7 +225,7 @@ def test_options_that_make_sense_are_sent() -> None:
 @pytest.mark.parametrize("images", [None, 5, {}, [], [PNG] * 17])
 def test_images_are_one_or_a_few(images: object) -> None:
     """Nothing, and more than vendors take, is refused."""
-    with pytest.raises(LLMInputError, match=r"^images must"):
+    with pytest.raises(LLMInputError, match=r"^images (must|is empty|has 17)"):
         arguments.pictures(images)
 
 

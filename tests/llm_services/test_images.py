@@ -324,7 +324,7 @@ async def test_bad_input_costs_nothing(
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        ({"images": []}, "images must hold 1 to 16"),
+        ({"images": []}, "images is empty: give 1 to 16"),
         ({"images": None}, "images must be a list"),
         ({"images": [PNG, "https://example.com/a.png"]}, "images[1] must be a data: URL"),
         ({"images": "file:///etc/passwd"}, "LLM_MEDIA_DIR is not set"),

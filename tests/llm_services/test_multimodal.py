@@ -227,7 +227,7 @@ def test_media_have_their_limits_together() -> None:
     large = [ImagePart(data=BIG[:-8])] * 3
     with pytest.raises(LLMInputError, match=r"messages hold 60\.0 MB of images"):
         checked(*large)
-    with pytest.raises(LLMInputError, match="must hold 1 to 500 parts, not 0"):
+    with pytest.raises(LLMInputError, match="is empty: give 1 to 500 parts"):
         checked()
     with pytest.raises(LLMInputError, match="only a user's message"):
         arguments.messages([LLMMessageDTO(role="system", content=[ImagePart(data=PNG)])])

@@ -267,7 +267,7 @@ class Only(BaseModel):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"tools": []}, "tools must hold 1 to 128 tools"),
+        ({"tools": []}, "tools is empty: give 1 to 128"),
         ({"tools": None}, "tools must be a list"),
         ({"tools": [Only]}, r"tools\[0\] \(Only\) cannot be run"),
         ({"max_rounds": 0}, "max_rounds must be a whole number from 1 to 100"),

@@ -335,7 +335,7 @@ ANSWERED = said("tool", "fog", tool_call_id="c1")
         ([said(), said("assistant", "", tool_calls=[CALL, CALL])], "two calls have the same id"),
         ([said(tool_calls=[CALL])], "only the assistant calls tools"),
         ([said("assistant", tool_calls="c")], "must be a list of ToolCall"),
-        ([said("assistant", tool_calls=[{"id": "c"}])], "must be a list of ToolCall"),
+        ([said("assistant", tool_calls=[{"id": "c"}])], "must be a ToolCall, not dict"),
         ([said("tool")], "must be the id of the call"),
         ([said("tool", tool_call_id=5)], "must be the id of the call"),
         ([said(tool_call_id="c1")], 'is for messages of the role "tool"'),

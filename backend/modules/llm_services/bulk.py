@@ -47,7 +47,7 @@ def weight(messages: object) -> int:
 def _content(message: LLMMessageDTO) -> int:
     content = getattr(message, "content", None)  # model_construct sets only what it is given
     if isinstance(content, str):
-        return len(content)
+        return str.__len__(content)  # a subclass may count otherwise
     return sum(map(_part, content)) if isinstance(content, list | tuple) else 0
 
 

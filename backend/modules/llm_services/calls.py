@@ -108,7 +108,10 @@ def _payload_mode(given: Mapping[str, Any], config: LLMConfig) -> PayloadMode:
 def _tools(asked: CallArguments, given: Mapping[str, Any]) -> tuple[ToolSpec, ...]:
     """An answer is an object or calls of tools: asking for both leaves open what will come."""
     if asked.output_type is not None and _TOOLS & given.keys():
-        raise LLMInputError("tools cannot be combined with a response_model: use generate_response")
+        named = ", ".join(name for name in given if name in _TOOLS)
+        raise LLMInputError(
+            f"{named} cannot be combined with a response_model: use generate_response"
+        )
     offered = describe(given.get("tools", ()))
     arguments.check_choice(given.get("tool_choice"), offered, given)
     return offered
@@ -121,11 +124,15 @@ def _parameters(
     said = {name: given[name] for name in given if name not in _ATTRIBUTION | _POLICY | _TOOLS}
     temperature = config.temperature if asked.temperature is None else asked.temperature
     if temperature is not None:
-        said["temperature"] = arguments.temperature("temperature", temperature)
+        said["temperature"] = _checked("temperature", arguments.temperature, temperature)
     max_tokens = config.max_tokens if asked.max_tokens is None else asked.max_tokens
     if max_tokens is not None:
-        said["max_tokens"] = arguments.max_tokens("max_tokens", max_tokens)
+        said["max_tokens"] = _checked("max_tokens", arguments.max_tokens, max_tokens)
     return said
+
+
+def _checked(name: str, check: arguments.Check, value: object) -> Any:
+    return arguments.guarded(name, check, name, value)
 
 
 def special_call(
@@ -163,7 +170,7 @@ def _attribution(user_id: object, given: Mapping[str, Any]) -> Attribution:
     """What the call says of itself, and where it is silent, what is said around it."""
     named = {name: given[name] for name in given if name in _ATTRIBUTION}
     if user_id is not None:
-        named["user_id"] = arguments.uuid("user_id", user_id)
+        named["user_id"] = _checked("user_id", arguments.uuid, user_id)
     return attributed(named)
 
 

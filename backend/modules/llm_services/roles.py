@@ -52,7 +52,7 @@ def resolve_model(config: LLMConfig, providers: Set[str], word: object = None) -
     """
     if word is not None and not isinstance(word, str):
         raise LLMInputError(f"model must be a str, not {type(word).__name__}")
-    asked = config.model or DEFAULT_ROLE if word is None else word
+    asked = config.model or DEFAULT_ROLE if word is None else str.__str__(word)
     role, variable = _role(config, asked)
     try:
         choice = _parse(role or asked, providers)

@@ -1,6 +1,18 @@
 """Every argument of a caller, checked before anything is sent, written or paid."""
 
-from .basics import MAX_COUNT, Check, day, in_order, number, one_of, text, uuid, whole
+from .basics import (
+    MAX_COUNT,
+    Check,
+    day,
+    guarded,
+    in_order,
+    label,
+    number,
+    one_of,
+    text,
+    uuid,
+    whole,
+)
 from .batch import MAX_REQUESTS, batch_id, batch_parameters, batch_requests, response_models
 from .images import (
     IMAGE_EDIT_OPTIONS,
@@ -22,6 +34,7 @@ from .tools import (
     on_tool_error,
     tool_specs,
     tools,
+    yes_or_no,
 )
 
 __all__ = [
@@ -42,9 +55,11 @@ __all__ = [
     "check_runnable",
     "day",
     "given_images",
+    "guarded",
     "image_parameters",
     "image_prompt",
     "in_order",
+    "label",
     "max_cost",
     "max_rounds",
     "max_tokens",
@@ -63,4 +78,5 @@ __all__ = [
     "tools",
     "uuid",
     "whole",
+    "yes_or_no",
 ]

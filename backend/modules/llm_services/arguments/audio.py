@@ -7,7 +7,18 @@ from typing import Any
 from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.types.audio import AudioFormat
 
-from .basics import Check, kind, number, one_of, sendable_text, shown, text
+from .basics import (
+    Check,
+    guarded,
+    items,
+    label,
+    number,
+    one_of,
+    plain_text,
+    sendable_text,
+    shown,
+    text,
+)
 from .options import COMMON_OPTIONS
 
 MAX_SPOKEN = 100_000
@@ -26,18 +37,18 @@ _MOST_WORDS = 100
 
 def spoken_text(value: object) -> str:
     """A text that is not blank and not longer than anybody listens."""
-    return str(text(MAX_SPOKEN)("text", value))
+    return str(guarded("text", text(MAX_SPOKEN), "text", value))
 
 
 def audio_format(value: object) -> AudioFormat:
     """One of the formats."""
-    checked: AudioFormat = one_of(AudioFormat)("format", value)
+    checked: AudioFormat = guarded("format", one_of(AudioFormat), "format", value)
     return checked
 
 
 def voice(model: str, value: object) -> str:
     """A voice that the model has. What voices a model of another family has, it says itself."""
-    name = str(text(100)("voice", value))
+    name = str(guarded("voice", label(100), "voice", value))
     known = _voices(model)
     if not known or name in known or (_GPT_TTS.fullmatch(model) and _CUSTOM_VOICE.fullmatch(name)):
         return name
@@ -58,9 +69,10 @@ def check_speech_parameters(model: str, given: Mapping[str, object]) -> None:
 
 def language(name: str, value: object) -> str:
     """A language's ISO 639 code."""
-    if not isinstance(value, str) or not _LANGUAGE.fullmatch(value):
+    said = plain_text(value)
+    if said is None or not _LANGUAGE.fullmatch(said):
         raise LLMInputError(f"{name} must be an ISO 639 code such as 'en', not {shown(value)}")
-    return value
+    return said
 
 
 def check_transcription_parameters(model: str, given: Mapping[str, object]) -> None:
@@ -74,20 +86,15 @@ def check_transcription_parameters(model: str, given: Mapping[str, object]) -> N
 
 def _words(each: Check) -> Check:
     def check(name: str, value: Any) -> list[str]:
-        if not isinstance(value, list | tuple) or not 1 <= len(value) <= _MOST_WORDS:
-            raise LLMInputError(
-                f"{name} must be a list of 1 to {_MOST_WORDS} texts, not {kind(value)}"
-            )
-        return [each(f"{name}[{index}]", word) for index, word in enumerate(value)]
+        words = items(name, value, _MOST_WORDS, "texts")
+        return [each(f"{name}[{index}]", word) for index, word in enumerate(words)]
 
     return check
 
 
 def prompt(name: str, value: object) -> str:
     """Words before the recording, or in its style."""
-    if len(sendable_text(name, value)) > MAX_SPOKEN:
-        raise LLMInputError(f"{name} must be text of at most {MAX_SPOKEN} characters")
-    return str(value)
+    return sendable_text(name, value, MAX_SPOKEN)
 
 
 SPEECH_OPTIONS: Mapping[str, Check] = {

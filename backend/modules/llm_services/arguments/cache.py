@@ -1,6 +1,6 @@
 """Whether an answer may be one that was given before, and which answers shall be forgotten."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from modules.llm_services.exceptions import LLMInputError
@@ -25,7 +25,10 @@ def moment(name: str, value: Any) -> datetime:
     """A time with its zone."""
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise LLMInputError(f"{name} must be a datetime with a zone, such as datetime.now(UTC)")
-    return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise LLMInputError(f"{name} lies outside the years 1 to 9999 in UTC") from None
 
 
 def forgotten(

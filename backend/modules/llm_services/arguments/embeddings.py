@@ -1,10 +1,10 @@
 """Texts to be embedded, and how many numbers each shall become."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from modules.llm_services.exceptions import LLMInputError
 
-from .basics import Check, kind, sendable_text, whole
+from .basics import Check, guarded, items, kind, sendable_text, whole
 from .messages import MAX_CHARACTERS
 from .options import CACHE_OPTIONS, COMMON_OPTIONS
 
@@ -23,25 +23,27 @@ EMBEDDING_OPTIONS: Mapping[str, Check] = {**COMMON_OPTIONS, **CACHE_OPTIONS}
 
 def texts(value: object) -> list[str]:
     """At least one text, none of them blank."""
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise LLMInputError(f"texts must be a list of str, not {kind(value)}")
-    if not value:
-        raise LLMInputError("texts is empty: give at least one text")
-    if len(value) > MAX_TEXTS:
-        raise LLMInputError(f"texts has {len(value)} entries; at most {MAX_TEXTS} are taken")
-    checked = [_text(f"texts[{index}]", item) for index, item in enumerate(value)]
-    characters = sum(map(len, checked))
-    if characters > MAX_CHARACTERS:
-        raise LLMInputError(
-            f"texts hold {characters} characters; at most {MAX_CHARACTERS} are taken"
-        )
+    return guarded("texts", _texts, value)
+
+
+def _texts(value: object) -> list[str]:
+    checked: list[str] = []
+    left = MAX_CHARACTERS
+    for index, item in enumerate(items("texts", value, MAX_TEXTS, "str")):
+        checked.append(_text(f"texts[{index}]", item))
+        left -= len(checked[-1])
+        if left < 0:  # before the others are looked at
+            raise LLMInputError(
+                f"texts hold more than {MAX_CHARACTERS} characters, the most that is taken"
+            )
     return checked
 
 
 def _text(name: str, value: object) -> str:
-    if not sendable_text(name, value).strip():
+    said = sendable_text(name, value, MAX_CHARACTERS)
+    if not said.strip():
         raise LLMInputError(f"{name} is blank: give it some text, or leave it out")
-    return str(value)
+    return said
 
 
 def dimensions(model: str, value: object) -> int:

@@ -15,7 +15,7 @@ from modules.llm_services.types.images import (
     ImageModeration,
 )
 
-from .basics import Check, kind, one_of, shown, text, whole
+from .basics import Check, guarded, items, kind, label, one_of, shown, text, whole
 from .image_models import PROMPT_LIMIT, ImageFamily, family_of
 from .options import COMMON_OPTIONS
 from .tools import yes_or_no
@@ -25,7 +25,7 @@ _ODD_SIGN = re.compile(r"\s*(\d+)\s*[×X*✕хх,: ]\s*(\d+)\s*")  # also the Cy
 MAX_IMAGES = 16
 MAX_MASK_BYTES = 4_000_000
 _STYLE = text(200)
-_QUALITY = text(32)
+_QUALITY = label(32)
 
 
 def _any_model(_name: str, value: Any) -> Any:
@@ -75,21 +75,26 @@ def image_parameters(
     that the model has no parameter for comes as ``style_in_prompt``.
     """
     family = family_of(model)
-    own = standard is not None and wish.quality in (None, "standard")
-    quality = (variable, standard) if own else ("quality", wish.quality)
+    quality = _asked_quality(wish.quality, standard, variable)
     said = {
-        "size": _size(family, model, wish.size),
-        "quality": _quality(family, model, *quality),
-        **_style(family, wish.style),
+        "size": guarded("size", _size, family, model, wish.size),
+        "quality": guarded("quality", _quality, family, model, *quality),
+        **guarded("style", _style, family, wish.style),
         **{name: wish.options[name] for name in _SAID if name in wish.options},
     }
     _check_format(family, model, said)
     return {name: value for name, value in said.items() if value is not None}
 
 
+def _asked_quality(quality: object, standard: str | None, variable: str) -> tuple[str, object]:
+    """The word for a quality, and who says it: the caller, or the configuration for standard."""
+    plain = quality is None or (isinstance(quality, str) and str.__str__(quality) == "standard")
+    return (variable, standard) if plain and standard is not None else ("quality", quality)
+
+
 def image_prompt(value: object, style: str | None) -> str:
     """The prompt as it is sent: with the style, when the model takes none beside it."""
-    prompt = str(text(PROMPT_LIMIT)("prompt", value))
+    prompt = str(guarded("prompt", text(PROMPT_LIMIT), "prompt", value))
     if style is None:
         return prompt
     styled = f"{prompt}\n\nStyle: {style}."
@@ -102,11 +107,7 @@ def pictures(value: object) -> tuple[Any, ...]:
     """What a caller hands in to be edited: one picture or several, not looked into yet."""
     if isinstance(value, bytes | str | Path | GeneratedImage):
         return (value,)
-    if not isinstance(value, Sequence):
-        raise LLMInputError(f"images must be a list of pictures, not {kind(value)}")
-    if not 1 <= len(value) <= MAX_IMAGES:
-        raise LLMInputError(f"images must hold 1 to {MAX_IMAGES} pictures, not {len(value)}")
-    return tuple(value)
+    return guarded("images", items, "images", value, MAX_IMAGES, "pictures")
 
 
 def given_images(images: Sequence[GeneratedImage], mask: GeneratedImage | None) -> GivenImages:
@@ -124,6 +125,7 @@ def _size(family: ImageFamily, model: str, size: object) -> str | None:
         return None
     if not isinstance(size, str):
         raise LLMInputError(f"size must be a str such as '1024x1024' or 'auto', not {kind(size)}")
+    size = str.__str__(size)
     if size != "auto" and not _SIZE.fullmatch(size):
         raise LLMInputError(f"size must be WIDTHxHEIGHT or 'auto', not {shown(size)}{_meant(size)}")
     fault = family.size_fault(size)

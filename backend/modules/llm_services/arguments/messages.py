@@ -13,12 +13,16 @@ from modules.llm_services.types import (
     ToolCall,
 )
 
-from .basics import kind, sendable_text, shown
+from .basics import check_json, guarded, items, kind, label, plain_text, sendable_text, shown
 from .parts import check_media, parts
 
 MAX_MESSAGES = 10_000
 MAX_CHARACTERS = 10_000_000
 _SPEAKER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_call_id = label(4_096)
+_call_name = label(200)  # a model may have made it up
+_TEXTS = {str, MessageRole, type(None)}
+_ROLE_WORDS = frozenset(map(str, MessageRole))
 _ROLES = ", ".join(MessageRole)
 
 
@@ -27,18 +31,22 @@ def messages(value: object, media_dir: Path | None = None) -> tuple[LLMMessageDT
 
     Media come back with their bytes; ``media_dir`` is where ``file:`` URLs may point to.
     """
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise LLMInputError(f"messages must be a list of LLMMessageDTO, not {kind(value)}")
-    if not value:
-        raise LLMInputError("messages is empty: give at least one message")
-    if len(value) > MAX_MESSAGES:
-        raise LLMInputError(f"messages has {len(value)} entries; at most {MAX_MESSAGES} are taken")
-    checked = tuple(
-        _message(f"messages[{index}]", item, media_dir) for index, item in enumerate(value)
-    )
+    return guarded("messages", _conversation, value, media_dir)
+
+
+def _conversation(value: object, media_dir: Path | None) -> tuple[LLMMessageDTO, ...]:
+    checked: list[LLMMessageDTO] = []
+    left = MAX_CHARACTERS
+    for index, item in enumerate(items("messages", value, MAX_MESSAGES, "LLMMessageDTO")):
+        checked.append(_message(f"messages[{index}]", item, media_dir))
+        left -= len(checked[-1].text)
+        if left < 0:  # before the others are looked at
+            raise LLMInputError(
+                f"messages hold more than {MAX_CHARACTERS} characters, the most that is taken"
+            )
     _check_contents(checked)
     _check_tool_results(checked)
-    return checked
+    return tuple(checked)
 
 
 def _message(name: str, value: object, media_dir: Path | None) -> LLMMessageDTO:
@@ -46,13 +54,23 @@ def _message(name: str, value: object, media_dir: Path | None) -> LLMMessageDTO:
         raise LLMInputError(f"{name} must be an LLMMessageDTO, not {kind(value)}")
     role: object = getattr(value, "role", None)  # model_construct sets only what it is given
     speaker: object = value.name
-    if role not in list(MessageRole):
+    if plain_text(role) not in _ROLE_WORDS:
         raise LLMInputError(f"{name}.role is {shown(role)}; known roles are {_ROLES}")
     if speaker is not None and not (isinstance(speaker, str) and _SPEAKER.fullmatch(speaker)):
         raise LLMInputError(f"{name}.name must be 1 to 64 letters, digits, _ or -")
-    _check_tool_fields(name, value)
-    _check_reasoning(name, value)
-    return _with_content(name, value, media_dir)
+    plain = _plain(value)
+    _check_tool_fields(name, plain)
+    _check_reasoning(name, plain)
+    return _with_content(name, plain, media_dir)
+
+
+def _plain(value: LLMMessageDTO) -> LLMMessageDTO:
+    """The message without what subclasses of str make of its words."""
+    said = {name: getattr(value, name) for name in ("role", "name", "tool_call_id")}
+    odd = {n: plain_text(word) for n, word in said.items() if isinstance(word, str)}
+    if all(type(said[name]) in _TEXTS for name in odd):
+        return value
+    return value.model_copy(update=odd)
 
 
 def _with_content(name: str, value: LLMMessageDTO, media_dir: Path | None) -> LLMMessageDTO:
@@ -62,14 +80,16 @@ def _with_content(name: str, value: LLMMessageDTO, media_dir: Path | None) -> LL
         if value.role != MessageRole.USER and any(isinstance(part, MediaPart) for part in found):
             raise LLMInputError(f"{name}.content: only a user's message may hold more than text")
         return value.model_copy(update={"content": found})
-    sendable_text(f"{name}.content", content)
-    return value
+    said = sendable_text(f"{name}.content", content, MAX_CHARACTERS)
+    return value if type(content) is str else value.model_copy(update={"content": said})
 
 
 def _check_tool_fields(name: str, value: LLMMessageDTO) -> None:
     calls, answered = value.tool_calls, value.tool_call_id
-    if not isinstance(calls, list | tuple) or not all(isinstance(c, ToolCall) for c in calls):
+    if not isinstance(calls, list | tuple):
         raise LLMInputError(f"{name}.tool_calls must be a list of ToolCall")
+    for index, call in enumerate(calls):
+        _check_call(f"{name}.tool_calls[{index}]", call)
     if calls and value.role != MessageRole.ASSISTANT:
         raise LLMInputError(f"{name}.tool_calls: only the assistant calls tools")
     if value.role == MessageRole.TOOL:
@@ -77,6 +97,18 @@ def _check_tool_fields(name: str, value: LLMMessageDTO) -> None:
             raise LLMInputError(f"{name}.tool_call_id must be the id of the call that it answers")
     elif answered is not None:
         raise LLMInputError(f'{name}.tool_call_id is for messages of the role "tool"')
+
+
+def _check_call(name: str, call: object) -> None:
+    """Pydantic has checked a call, unless its constructor was left out; never its arguments."""
+    if not isinstance(call, ToolCall):
+        raise LLMInputError(f"{name} must be a ToolCall, not {kind(call)}")
+    _call_id(f"{name}.id", call.id)
+    _call_name(f"{name}.name", call.name)
+    said: object = call.arguments
+    if not isinstance(said, dict):
+        raise LLMInputError(f"{name}.arguments must be a dict, not {kind(said)}")
+    check_json(f"{name}.arguments", call.arguments, MAX_CHARACTERS)
 
 
 def _check_reasoning(name: str, value: LLMMessageDTO) -> None:
@@ -87,12 +119,7 @@ def _check_reasoning(name: str, value: LLMMessageDTO) -> None:
         raise LLMInputError(f"{name}.reasoning: only the assistant's reasoning can be sent back")
 
 
-def _check_contents(checked: tuple[LLMMessageDTO, ...]) -> None:
-    characters = sum(len(message.text) for message in checked)
-    if characters > MAX_CHARACTERS:
-        raise LLMInputError(
-            f"messages hold {characters} characters; at most {MAX_CHARACTERS} are taken"
-        )
+def _check_contents(checked: Sequence[LLMMessageDTO]) -> None:
     listed = [message for message in checked if not isinstance(message.content, str)]
     check_media([part for message in listed for part in message.parts])
     said = [message for message in checked if message.role == MessageRole.USER]
@@ -104,7 +131,7 @@ def _says_something(message: LLMMessageDTO) -> bool:
     return bool(message.text.strip()) or any(isinstance(p, MediaPart) for p in message.parts)
 
 
-def _check_tool_results(checked: tuple[LLMMessageDTO, ...]) -> None:
+def _check_tool_results(checked: Sequence[LLMMessageDTO]) -> None:
     """Providers take a conversation only if each call of a tool is answered right behind it."""
     waiting: dict[str, str] = {}
     for index, message in enumerate(checked):

@@ -1,6 +1,5 @@
 """Keyword parameters: a closed set, each with its check."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,9 +16,14 @@ from modules.llm_services.types import (
 from .basics import (
     MAX_COUNT,
     Check,
+    check_json,
+    guarded,
+    items,
     kind,
+    label,
     number,
     one_of,
+    plain_number,
     sendable_text,
     shown,
     text,
@@ -31,21 +35,23 @@ from .tools import tool_choice, tools, yes_or_no
 
 MAX_CONTEXT_BYTES = 8_192
 _LONGEST_TIMEOUT = 86_400
+_MOST_TOKENS = 10_000
 _TOKEN_ID = re.compile(r"[0-9]{1,10}")
 
 
 def _stop(name: str, value: Any) -> str | list[str]:
-    words = [value] if isinstance(value, str) else value
-    if not isinstance(words, list | tuple) or not 1 <= len(words) <= 4:  # noqa: PLR2004
-        raise LLMInputError(f"{name} must be a text or a list of 1 to 4 texts")
-    if not all(sendable_text(name, word) for word in words):
+    words = (value,) if isinstance(value, str) else items(name, value, 4, "texts")
+    said = [sendable_text(name, word) for word in words]
+    if not all(said):
         raise LLMInputError(f"{name} must hold texts that are not empty")
-    return value if isinstance(value, str) else list(words)
+    return said[0] if isinstance(value, str) else said
 
 
 def _logit_bias(name: str, value: Any) -> dict[str, int]:
-    if not isinstance(value, Mapping):
-        raise LLMInputError(f"{name} must map token ids to whole numbers, not {kind(value)}")
+    if not isinstance(value, Mapping) or len(value) > _MOST_TOKENS:
+        raise LLMInputError(
+            f"{name} must map at most {_MOST_TOKENS} token ids to whole numbers, not {kind(value)}"
+        )
     for token in value:
         if not _TOKEN_ID.fullmatch(text_of(token)):
             raise LLMInputError(f"{name} must map token ids to whole numbers, not {shown(token)}")
@@ -54,31 +60,27 @@ def _logit_bias(name: str, value: Any) -> dict[str, int]:
 
 def _bias(name: str, value: Any) -> int:
     """A whole number, as OpenAI's document wants it; 5.0 is one."""
-    is_whole = isinstance(value, float) and value.is_integer()
-    checked: int = whole(-100, 100)(name, int(value) if is_whole else value)
+    said = plain_number(value)
+    is_whole = isinstance(said, float) and said.is_integer()
+    checked: int = whole(-100, 100)(name, int(said) if said is not None and is_whole else value)
     return checked
 
 
 def _metadata(name: str, value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping) or len(value) > 16:  # noqa: PLR2004
         raise LLMInputError(f"{name} must be a mapping of at most 16 texts")
-    for key, word in value.items():
-        text(64)(f"{name}: a key", key)
-        if len(sendable_text(f"{name}[{key!r}]", word)) > 512:  # noqa: PLR2004
-            raise LLMInputError(f"{name}[{key!r}] must be text of at most 512 characters")
-    return dict(value)
+    return {
+        text(64)(f"{name}: a key", key): sendable_text(f"{name}[{shown(key)}]", word, 512)
+        for key, word in value.items()
+    }
 
 
 def _context(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise LLMInputError(f"{name} must be a mapping, not {kind(value)}")
-    try:
-        size = len(json.dumps(dict(value), allow_nan=False).encode())
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LLMInputError(f"{name} must hold plain JSON values ({error})") from None
-    if size > MAX_CONTEXT_BYTES:
-        raise LLMInputError(f"{name} is {size} bytes of JSON; at most {MAX_CONTEXT_BYTES}")
-    return dict(value)
+    said = dict(value)
+    check_json(name, said, MAX_CONTEXT_BYTES)
+    return said
 
 
 temperature = number(0, 2)
@@ -95,7 +97,7 @@ OPTIONS: Mapping[str, Check] = {
     "reasoning_effort": one_of(ReasoningEffort),
     "verbosity": one_of(Verbosity),
     "service_tier": one_of(ServiceTier),
-    "prompt_cache_key": text(64),
+    "prompt_cache_key": label(64),
     "metadata": _metadata,
     "tools": tools,
     "tool_choice": tool_choice,
@@ -104,12 +106,12 @@ OPTIONS: Mapping[str, Check] = {
     "max_retries": whole(0, 20),
     "cache": cache,
     "cache_scope": one_of(CacheScope),
-    "feature": text(64),
-    "tenant": text(64),
-    "conversation_id": text(64),
+    "feature": label(64),
+    "tenant": label(64),
+    "conversation_id": label(64),
     "context": _context,
     "payload_mode": one_of(PayloadMode),
-    "idempotency_key": text(200),
+    "idempotency_key": label(200),
 }
 """The check of each keyword parameter in `GenerationOptions`, in its order."""
 
@@ -149,4 +151,8 @@ def options(
             near = difflib.get_close_matches(name, [*named, *known], n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise LLMInputError(f"unknown keyword parameter {name[:60]!r}; {hint}")
-    return {name: known[name](name, value) for name, value in given.items() if value is not None}
+    return {
+        name: guarded(name, known[name], name, value)
+        for name, value in given.items()
+        if value is not None
+    }

@@ -12,7 +12,7 @@ from modules.llm_services.types import RequestStatus
 from modules.llm_services.types.paging import Position, RequestFilter
 from modules.llm_services.types.usage_report import UsageDimension, UsageOrder
 
-from .basics import Check, kind, one_of, shown, text, uuid, whole
+from .basics import Check, guarded, kind, one_of, plain_text, shown, text, uuid, whole
 
 MAX_PAGE = 200
 MAX_GROUPS = 10_000
@@ -71,9 +71,11 @@ def window(since: object, until: object) -> tuple[datetime, datetime]:
     return start, end
 
 
-def _check_order(since: datetime, until: datetime) -> None:
+def _check_order(since: datetime, until: datetime, of: str = "") -> None:
     if until < since:
-        raise LLMInputError(f"until ({until:%F %T}) must not be before since ({since:%F %T})")
+        raise LLMInputError(
+            f"{of}until ({until:%F %T}) must not be before {of}since ({since:%F %T})"
+        )
 
 
 def days(from_day: object, to_day: object) -> tuple[date | None, date | None]:
@@ -97,9 +99,13 @@ def request_filter(value: object) -> RequestFilter:
     if not isinstance(value, RequestFilter):
         raise LLMInputError(f"wanted must be a RequestFilter, not {kind(value)}")
     given = {field.name: getattr(value, field.name) for field in fields(RequestFilter)}
-    checked = {name: _FILTER[name](name, part) for name, part in given.items() if part is not None}
+    checked = {
+        name: guarded(f"wanted.{name}", _FILTER[name], f"wanted.{name}", part)
+        for name, part in given.items()
+        if part is not None
+    }
     if "since" in checked and "until" in checked:
-        _check_order(checked["since"], checked["until"])
+        _check_order(checked["since"], checked["until"], "wanted.")
     return replace(value, **checked)
 
 
@@ -110,10 +116,11 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def _status(name: str, value: Any) -> str:
-    if value not in tuple(RequestStatus):
+    said = plain_text(value)
+    if said not in tuple(RequestStatus):
         known = ", ".join(RequestStatus)
         raise LLMInputError(f"{name} must be one of {known}, not {shown(value)}")
-    return str(value)
+    return str(said)
 
 
 def findable(longest: int) -> Check:

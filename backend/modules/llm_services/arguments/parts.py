@@ -19,7 +19,7 @@ from modules.llm_services.types import (
 )
 from modules.llm_services.types.parts import ImageDetail
 
-from .basics import kind, sendable_text, shown
+from .basics import items, kind, sendable_text, shown
 
 MB = 1024 * 1024
 MAX_MEDIA_BYTES = 50 * MB
@@ -39,9 +39,8 @@ _SAME = {"audio/mp3": "audio/mpeg", "audio/x-wav": "audio/wav", "audio/wave": "a
 
 def parts(name: str, value: Sequence[Any], media_dir: Path | None) -> tuple[ContentPart, ...]:
     """Parts with their bytes and media types, or with the https URL that the vendor fetches."""
-    if not 1 <= len(value) <= _MAX_PARTS:
-        raise LLMInputError(f"{name} must hold 1 to {_MAX_PARTS} parts, not {len(value)}")
-    return tuple(_part(f"{name}[{i}]", part, media_dir) for i, part in enumerate(value))
+    found = items(name, value, _MAX_PARTS, "parts")
+    return tuple(_part(f"{name}[{i}]", part, media_dir) for i, part in enumerate(found))
 
 
 def check_media(found: Sequence[ContentPart]) -> None:
@@ -79,7 +78,7 @@ def _part(name: str, part: Any, media_dir: Path | None) -> ContentPart:
 
 def _check_details(name: str, part: Any) -> None:
     detail = getattr(part, "detail", "auto")
-    if detail not in get_args(ImageDetail):
+    if not isinstance(detail, str) or detail not in get_args(ImageDetail):
         known = ", ".join(get_args(ImageDetail))
         raise LLMInputError(f"{name}.detail must be one of {known}, not {shown(detail)}")
     filename = getattr(part, "filename", None)
@@ -132,7 +131,9 @@ def _data_url(name: str, part: Any, url: str, _media_dir: Path | None) -> Any:
 def _file_url(name: str, part: Any, url: str, media_dir: Path | None) -> Any:
     """A file of ours: any other would let whoever writes the URL read this machine."""
     if media_dir is None:
-        raise LLMInputError(f"{name}.url is a file: URL, and LLM_MEDIA_DIR is not set")
+        raise LLMInputError(
+            f"{name}.url must not be a file: URL as long as LLM_MEDIA_DIR is not set"
+        )
     try:
         data = _contents(name, url, media_dir.resolve())
     except (OSError, ValueError, RuntimeError) as error:

@@ -1,14 +1,15 @@
 """What is searched for, and how."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.types import SearchContextSize, SearchLocation, SearchRecency
 
-from .basics import Check, kind, one_of, shown, text, whole
+from .basics import Check, guarded, items, one_of, plain_text, shown, text, whole
 from .options import COMMON_OPTIONS
+from .tools import yes_or_no
 
 MAX_QUERIES = 100
 MAX_QUERY = 2_000
@@ -26,15 +27,14 @@ max_results = whole(1, MAX_RESULTS)
 
 def queries(value: object) -> tuple[str, ...]:
     """What to search for, each once, in the caller's order."""
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        hint = "; put the one query into a list" if isinstance(value, str) else ""
-        raise LLMInputError(f"queries must be a list of str, not {kind(value)}{hint}")
-    if not value:
-        raise LLMInputError("queries is empty: give at least one query")
-    if len(value) > MAX_QUERIES:
-        raise LLMInputError(f"queries has {len(value)} entries; at most {MAX_QUERIES} are taken")
-    query = text(MAX_QUERY)
-    checked = [query(f"queries[{index}]", item) for index, item in enumerate(value)]
+    if isinstance(value, str):
+        raise LLMInputError("queries must be a list of str, not str; put the one query into a list")
+    return guarded("queries", _distinct, value)
+
+
+def _distinct(value: object) -> tuple[str, ...]:
+    query, said = text(MAX_QUERY), items("queries", value, MAX_QUERIES, "str")
+    checked = [query(f"queries[{index}]", item) for index, item in enumerate(said)]
     first: dict[str, str] = {}
     for item in checked:
         first.setdefault(item.strip(), item)
@@ -42,27 +42,28 @@ def queries(value: object) -> tuple[str, ...]:
 
 
 def _domains(name: str, value: Any) -> list[str]:
-    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_DOMAINS:
-        raise LLMInputError(f"{name} must be a list of 1 to {MAX_DOMAINS} domains")
-    for index, domain in enumerate(value):
-        if not isinstance(domain, str) or not _DOMAIN.fullmatch(domain):
+    domains = items(name, value, MAX_DOMAINS, "domains")
+    for index, domain in enumerate(domains):
+        if not _DOMAIN.fullmatch(plain_text(domain) or ""):
             raise LLMInputError(
                 f"{name}[{index}] must be a domain such as example.org (without https://, in "
                 f"ASCII), not {shown(domain)}"
             )
-    return [domain.lower() for domain in value]
+    return [str.lower(domain) for domain in domains]
 
 
 def _country(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not _COUNTRY.fullmatch(value):
+    said = plain_text(value)
+    if said is None or not _COUNTRY.fullmatch(said):
         raise LLMInputError(f"{name} must be two letters such as AT, not {shown(value)}")
-    return value.upper()
+    return said.upper()
 
 
 def _timezone(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not _TIMEZONE.fullmatch(value):
+    said = plain_text(value)
+    if said is None or not _TIMEZONE.fullmatch(said):
         raise LLMInputError(f"{name} must be a name such as Europe/Vienna, not {shown(value)}")
-    return value
+    return said
 
 
 _PLACE: Mapping[str, Check] = {
@@ -85,12 +86,6 @@ def _location(name: str, value: Any) -> SearchLocation:
     return place
 
 
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise LLMInputError(f"{name} must be True or False, not {shown(value)}")
-    return value
-
-
 def _any_model(_name: str, value: Any) -> Any:
     return value  # what a model's name means is for `roles` to say
 
@@ -101,7 +96,7 @@ SEARCH_OPTIONS: Mapping[str, Check] = {
     "location": _location,
     "recency": one_of(SearchRecency),
     "context_size": one_of(SearchContextSize),
-    "resend": _flag,
+    "resend": yes_or_no,
     **COMMON_OPTIONS,
 }
 """The check of each keyword parameter in `SearchOptions`."""

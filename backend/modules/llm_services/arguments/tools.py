@@ -9,21 +9,30 @@ from pydantic import BaseModel
 from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.types import ToolSpec
 
-from .basics import kind, number, one_of, shown, whole
+from .basics import (
+    check_json,
+    guarded,
+    items,
+    kind,
+    number,
+    one_of,
+    plain_text,
+    sendable_text,
+    shown,
+    whole,
+)
 
 MAX_TOOLS = 128
 MAX_DESCRIPTION = 4_096
+MAX_SCHEMA_BYTES = 1_000_000
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CHOICES = frozenset({"auto", "none", "required"})
 
 
 def tools(name: str, value: Any) -> tuple[Any, ...]:
     """A list of functions, Pydantic models and specs: their own shape is checked later."""
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise LLMInputError(f"{name} must be a list of functions or models, not {kind(value)}")
-    if not 1 <= len(value) <= MAX_TOOLS:
-        raise LLMInputError(f"{name} must hold 1 to {MAX_TOOLS} tools, not {len(value)}")
-    for index, item in enumerate(value):
+    found = guarded(name, items, name, value, MAX_TOOLS, "functions or models")
+    for index, item in enumerate(found):
         if not isinstance(item, ToolSpec) and not callable(item):
             raise LLMInputError(
                 f"{name}[{index}] must be a function, a subclass of pydantic.BaseModel or a "
@@ -34,14 +43,15 @@ def tools(name: str, value: Any) -> tuple[Any, ...]:
                 f"{name}[{index}] is the class {item.__name__}; of classes only subclasses of "
                 "pydantic.BaseModel are tools"
             )
-    return tuple(value)
+    return found
 
 
 def tool_choice(name: str, value: Any) -> str:
     """A word, or what may be a tool's name."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    said = plain_text(value)
+    if said is None or not _NAME.fullmatch(said):
         raise LLMInputError(f"{name} must be auto, none, required or a tool's name")
-    return value
+    return said
 
 
 def yes_or_no(name: str, value: Any) -> bool:
@@ -78,22 +88,32 @@ def tool_specs(offered: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
 
 
 def _check_spec(name: str, spec: ToolSpec) -> None:
-    said: Any = spec.name  # a spec is made by the caller, and nothing checked it
+    said: Any = plain_text(spec.name)  # a spec is made by the caller, and nothing checked it
     description: Any = spec.description
     parameters: Any = spec.parameters
     if not isinstance(said, str) or not _NAME.fullmatch(said) or said in _CHOICES:
         raise LLMInputError(
-            f"{name} has the name {shown(said)}; a tool's name is 1 to 64 letters, digits, "
+            f"{name} has the name {shown(spec.name)}; a tool's name is 1 to 64 letters, digits, "
             "_ or -, and not auto, none or required"
         )
-    if not isinstance(description, str) or len(description) > MAX_DESCRIPTION:
+    sendable_text(f"{name} ({said}): its description", description, MAX_DESCRIPTION)
+    if not isinstance(parameters, dict) or parameters.get("type") != "object":
         raise LLMInputError(
-            f"{name} ({spec.name}) must have a description of at most {MAX_DESCRIPTION} characters"
+            f'{name} ({said}) must have parameters that are a JSON schema of type "object"'
         )
-    if not isinstance(parameters, Mapping) or parameters.get("type") != "object":
+    check_json(f"{name} ({said}): its parameters", parameters, MAX_SCHEMA_BYTES)
+    yes_or_no(f"{name} ({said}): strict", spec.strict)
+    if spec.function is not None and not callable(spec.function):
         raise LLMInputError(
-            f'{name} ({spec.name}) must have parameters that are a JSON schema of type "object"'
+            f"{name} ({said}): function must be callable, not {kind(spec.function)}"
         )
+    if spec.model is not None:
+        _check_model(f"{name} ({said}): model", spec.model)
+
+
+def _check_model(name: str, model: object) -> None:
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise LLMInputError(f"{name} must be a subclass of pydantic.BaseModel, not {shown(model)}")
 
 
 def check_choice(choice: str | None, offered: Sequence[ToolSpec], given: Mapping[str, Any]) -> None:

@@ -97,7 +97,9 @@ class StreamsStructured(Protocol):
         """As `StreamsText.stream_response`, for an instance of ``response_model``.
 
         The pieces are the object as far as it is known; the last word has ``result``, which is
-        validated. What was streamed cannot be taken back, so a misfit is not asked for again.
+        validated (in a worker thread; the pieces on the event loop, so that validators must not
+        wait for anything). What was streamed cannot be taken back, so a misfit is not asked for
+        again.
 
         Raises:
             LLMValidationError: the whole answer does not fit.

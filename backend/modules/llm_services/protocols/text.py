@@ -62,7 +62,8 @@ class GeneratesStructured(Protocol):
 
         An answer that does not fit is asked for again with the errors, within ``max_retries``
         and the same deadline; a refused or cut-off one is not. Arguments as for
-        `GeneratesText.generate_response`, and ``response_model``, a subclass of `BaseModel`.
+        `GeneratesText.generate_response`, and ``response_model``, a subclass of `BaseModel`. Its
+        validators run in a worker thread; whatever they raise means that the answer does not fit.
 
         Returns:
             The instance, and the id of its row in the ledger.

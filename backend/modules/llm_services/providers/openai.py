@@ -57,7 +57,7 @@ from .response_guard import (
 from .sdk_log import keep_content_out_of_log
 from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
-from .verdict import usable
+from .verdict import usable_in_thread
 
 CONNECT_TIMEOUT = 5.0
 _UNUSED = AsyncStream[object]  # the SDK wants one for a stream; the raw response is what we read
@@ -121,7 +121,7 @@ class OpenAIProvider:
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,
         )
-        return usable(reply, call.output_type, call.tools)
+        return await usable_in_thread(reply, call.output_type, call.tools)
 
     async def stream_text(self, call: Call, attempt: Attempt) -> ProviderStream:
         """Text piece by piece: one HTTP request, open until the stream is closed."""

@@ -14,7 +14,7 @@ from .base import Reply
 from .formats.sse import EventTooLongError, server_events
 from .formats.streams import StreamReader
 from .key_mask import KeyMask
-from .verdict import usable
+from .verdict import usable_in_thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +82,10 @@ class ProviderStream:
             self._waiting.extend(self._reader.feed(event))
         if self._waiting:
             return self._waiting.popleft()
-        self.reply = self._whole(self._early or self._reader.reply())
+        self.reply = await self._whole(self._early or self._reader.reply())
         raise StopAsyncIteration
 
-    def _whole(self, reply: Reply | None) -> Reply:
+    async def _whole(self, reply: Reply | None) -> Reply:
         if reply is None:
             raise LLMStreamCutError("the stream ended before the answer did", maybe_billed=True)
         facts = self._facts
@@ -95,7 +95,7 @@ class ProviderStream:
             provider_request_id=facts.provider_request_id,
             dropped_params=facts.dropped_params,
         )
-        return usable(known, facts.output_type, facts.tools)
+        return await usable_in_thread(known, facts.output_type, facts.tools)
 
     async def aclose(self) -> None:
         """Let go of the connection; what has not been read is not wanted any more."""

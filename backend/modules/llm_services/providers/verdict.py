@@ -2,6 +2,7 @@
 because asking again would only pay for them again.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -38,6 +39,17 @@ def usable(
     if output_type is None:
         return reply
     return replace(reply, parsed=parsed(output_type, reply))
+
+
+async def usable_in_thread(
+    reply: Reply, output_type: type[BaseModel] | None, tools: Sequence[ToolSpec] = ()
+) -> Reply:
+    """The same, with validators in a worker thread: they are a caller's, and may take their time
+    while the loop has other calls to serve.
+    """
+    if output_type is None and not (tools and reply.tool_calls):
+        return usable(reply, output_type, tools)
+    return await asyncio.to_thread(usable, reply, output_type, tools)
 
 
 def _has_to_be_whole(reply: Reply, output_type: type[BaseModel] | None) -> bool:

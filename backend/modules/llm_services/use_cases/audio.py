@@ -27,7 +27,7 @@ from modules.llm_services.types.audio import (
     TranscriptionOptions,
 )
 
-from .base import UseCases
+from .base import UseCases, in_thread
 from .parts import Alike
 
 _SPEECH = ("text", "user_id", "voice", "format", "model")
@@ -72,7 +72,7 @@ class AudioUseCases(UseCases):
         given = arguments.options(options, checks.TRANSCRIPTION_OPTIONS, _TRANSCRIPTION)
         given |= _checked(language=(checks.language, language), prompt=(checks.prompt, prompt))
         checks.check_transcription_parameters(choice.model, given)
-        heard = await asyncio.to_thread(recording, file)
+        heard = await in_thread(recording, file)
         call = special_call(
             "transcription", choice, [_logged(heard)], user_id, given, self._runtime.config
         )

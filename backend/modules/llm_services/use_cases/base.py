@@ -1,17 +1,22 @@
 """What every use case stands on: the repository, the runtime, and a word about transactions."""
 
+import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
+from modules.llm_services.arguments import guarded
 from modules.llm_services.bulk import off_loop, weight
 from modules.llm_services.calls import CallArguments, build_call
 from modules.llm_services.providers.base import LLMProvider
 from modules.llm_services.repo import ListedRow, LLMRequestRepo
 from modules.llm_services.types import Call, LLMRequestDTO
 from modules.llm_services.types.paging import Position, RequestPage
-from modules.llm_services.wiring import Runtime, runtime_for
+from modules.llm_services.wiring import Runtime, running_loop, runtime_for
 
+P = ParamSpec("P")
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -31,8 +36,9 @@ class UseCases:
 
     async def _call(self, operation: str, asked: CallArguments) -> Call:
         """The call that a caller's words mean. Raises `LLMInputError`."""
+        running_loop()
         config, providers = self._runtime.config, self._runtime.providers
-        size = weight(asked.messages)
+        size = guarded("messages", weight, asked.messages)
         return await off_loop(size, build_call, operation, asked, config, providers)
 
     async def _provider_for(self, call: Call) -> LLMProvider:
@@ -57,6 +63,12 @@ class UseCases:
                 "connection for that long: commit (or roll back) before the call",
                 place,
             )
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What ``work`` gives, from a worker thread. Raises `LLMInputError` where no loop runs."""
+    running_loop()
+    return await asyncio.to_thread(work, *args, **kwargs)
 
 
 def page(rows: Sequence[ListedRow], end: Position | None) -> RequestPage:

@@ -1,6 +1,5 @@
 """Many requests at once, for half the price."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Unpack
@@ -20,7 +19,7 @@ from modules.llm_services.types import (
     BatchStatusDTO,
 )
 
-from .base import UseCases
+from .base import UseCases, in_thread
 from .text import response_dto
 
 
@@ -37,7 +36,7 @@ class BatchUseCases(UseCases):
         """Hand over requests for one model. See `RunsBatches.submit_batch`."""
         runtime = self._runtime
         with attribution(feature=current_feature()):  # a thread does not know who called
-            batch, calls = await asyncio.to_thread(
+            batch, calls = await in_thread(
                 batch_calls, requests, user_id, model, options, runtime.config, runtime.providers
             )
         runtime.budgets.refuse_batch(batch.attribution)

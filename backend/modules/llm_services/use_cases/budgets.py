@@ -10,7 +10,7 @@ from modules.llm_services.types.budgets import BudgetStatusDTO
 
 from .base import UseCases
 
-_name = arguments.text(64)
+_name = arguments.label(64)
 
 
 class BudgetUseCases(UseCases):

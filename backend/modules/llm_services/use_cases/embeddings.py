@@ -20,7 +20,7 @@ from modules.llm_services.roles import EMBEDDING_ROLE, resolve_model
 from modules.llm_services.types import Call, LLMMessageDTO
 from modules.llm_services.types.embeddings import EmbeddingOptions
 
-from .base import UseCases
+from .base import UseCases, in_thread
 from .parts import Alike
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class EmbeddingUseCases(UseCases):
         """Vectors for texts. See `GeneratesEmbeddings.generate_embeddings`."""
         said = checks.texts(texts)
         call = self._embedding_call(said, user_id, model, dimensions, options)
-        wanted = await asyncio.to_thread(checks.as_array, as_array)
+        wanted = await in_thread(checks.as_array, as_array)
         parts = await asyncio.to_thread(batches, said, call.model)
         replies, request_id = await self._embed(call, parts)
         return await asyncio.to_thread(_as_array if wanted else _as_lists, replies), request_id

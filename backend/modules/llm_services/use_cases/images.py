@@ -25,7 +25,7 @@ from modules.llm_services.types import (
     Picture,
 )
 
-from .base import UseCases
+from .base import UseCases, in_thread
 
 _NAMED = ("prompt", "user_id", "size", "quality", "style")
 _EDIT_NAMED = (*_NAMED, "images", "mask")
@@ -65,7 +65,7 @@ class ImageUseCases(UseCases):
         """The URL of a picture made from others. See `GeneratesImages.edit_image`."""
         given = arguments.options(options, arguments.IMAGE_EDIT_OPTIONS, _EDIT_NAMED)
         wish = ImageWish(prompt, user_id, size, quality, style, given)
-        originals, logged = await asyncio.to_thread(self._originals, images, mask)
+        originals, logged = await in_thread(self._originals, images, mask)
         call = self._image_call("image_edit", wish, logged)
         provider = await self._runtime.provider(call.provider)
         return await self._make(call, partial(provider.edit_image, given=originals))

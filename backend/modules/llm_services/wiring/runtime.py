@@ -47,6 +47,8 @@ from modules.llm_services.remembering import Remembering
 from modules.llm_services.repo import refresh_daily_usage
 from modules.llm_services.roles import check_roles
 
+from .loops import running_loop
+
 if TYPE_CHECKING:
     from modules.llm_services.config import LLMConfig
 
@@ -117,7 +119,7 @@ class Runtime:
         Loading a vendor's SDK and its certificates takes seconds: that happens in a worker
         thread, once, while the loop goes on.
         """
-        adapters = self._adapters.setdefault(asyncio.get_running_loop(), {})
+        adapters = self._adapters.setdefault(running_loop(), {})
         making = adapters.get(name)
         if making is None:
             making = adapters[name] = asyncio.create_task(self._make(name))
@@ -141,14 +143,14 @@ class Runtime:
 
     def enter(self) -> None:
         """Somebody on the running loop uses this runtime until `leave`."""
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         self._users[loop] = self._users.get(loop, 0) + 1
         self._writer.begin()
         self._caretaker.hold()
 
     def leave(self) -> None:
         """The counterpart of `enter`."""
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         self._users[loop] -= 1
         if not self._users[loop]:
             del self._users[loop]
@@ -164,7 +166,7 @@ class Runtime:
         Calls that are just being cancelled get a moment to say so: a server that is told to end
         dies right after its lifespan.
         """
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         if loop in self._users:
             return False
         await self.remembering.store.aclose()

@@ -9,6 +9,7 @@ from modules.llm_services.cache import Selection
 from modules.llm_services.repo.cache_use import cache_use
 from modules.llm_services.types import CacheStatistics
 from modules.llm_services.use_cases.base import UseCases
+from modules.llm_services.wiring import running_loop
 
 
 class CacheUseCases(UseCases):
@@ -39,6 +40,7 @@ class CacheUseCases(UseCases):
     ) -> int:
         """Forget answers. See `KeepsCache.clear_cache`."""
         said = checks.forgotten(model, feature, user_id, tenant, older_than)
+        running_loop()
         age = said.pop("older_than", None)
         before = None if age is None else time.time() - age
         return await self._runtime.remembering.clear(Selection(**said, stored_before=before))

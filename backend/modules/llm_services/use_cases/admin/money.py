@@ -11,7 +11,8 @@ from modules.llm_services.providers.base import ReadsCosts
 from modules.llm_services.recording import Tally
 from modules.llm_services.roles import ModelChoice
 from modules.llm_services.types import Call, LLMProviderType, ReconcileReport, RecostReport
-from modules.llm_services.use_cases.base import UseCases
+from modules.llm_services.use_cases.base import UseCases, in_thread
+from modules.llm_services.wiring import running_loop
 
 _DAY = timedelta(days=1)
 _PROVIDER = LLMProviderType.OPENAI
@@ -31,10 +32,12 @@ class MoneyUseCases(UseCases):
         """Price settled rows again. See `AuditsCosts.recost`."""
         window = (_midnight(arguments.day("from_day", from_day)), _end("to_day", to_day))
         arguments.in_order("from_day", from_day, "to_day", to_day)
+        only_unknown = arguments.yes_or_no("only_unknown", only_unknown)
+        dry_run = arguments.yes_or_no("dry_run", dry_run)
         books, tally, after = self._runtime.books, Tally(), None
         page = partial(books.page, window, tally=tally, only_unknown=only_unknown, dry_run=dry_run)
         while True:
-            after = await asyncio.to_thread(page, after)
+            after = await in_thread(page, after)
             if after is None:
                 break
         if not dry_run:
@@ -45,6 +48,7 @@ class MoneyUseCases(UseCases):
         """A day's costs by the vendor and by the ledger. See `AuditsCosts.reconcile`."""
         start = _midnight(arguments.day("day", day))
         window = (start, _end("day", day))
+        running_loop()
         billed = await self._billed(int(start.timestamp()))
         ours = await asyncio.to_thread(self._runtime.books.sums, _PROVIDER, window)
         total = sum(billed.values(), Decimal(0))

@@ -7,6 +7,7 @@ from modules.llm_services import arguments
 from modules.llm_services.cache import Selection
 from modules.llm_services.types import ErasureReport, PurgeReport
 from modules.llm_services.use_cases.base import UseCases
+from modules.llm_services.wiring import running_loop
 
 _budget = arguments.number(0, 86_400, above=True)
 
@@ -17,6 +18,7 @@ class RetentionUseCases(UseCases):
     async def purge(self, *, budget: float = 60.0) -> PurgeReport:
         """Remove what is older than the settings allow. See `PurgesLedger.purge`."""
         config, seconds = self._runtime.config, _budget("budget", budget)
+        running_loop()
         return await self._runtime.retention.purge(
             _days_ago(config.payload_retention_days), _days_ago(config.row_retention_days), seconds
         )
@@ -24,6 +26,7 @@ class RetentionUseCases(UseCases):
     async def erase_user(self, user_id: UUID, *, budget: float = 60.0) -> ErasureReport:
         """Forget a user. See `PurgesLedger.erase_user`."""
         user, seconds = arguments.uuid("user_id", user_id), _budget("budget", budget)
+        running_loop()
         report = await self._runtime.retention.erase(user, seconds)
         await self._runtime.remembering.clear(Selection(user=str(user)))
         return report

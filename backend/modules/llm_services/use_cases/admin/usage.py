@@ -1,6 +1,5 @@
 """What requests add up to, how long they took, and how far their costs can be believed."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -19,7 +18,7 @@ from modules.llm_services.types.usage_report import (
     UsageRow,
     UsageTotals,
 )
-from modules.llm_services.use_cases.base import UseCases
+from modules.llm_services.use_cases.base import UseCases, in_thread
 
 from .latency import counted, exact
 
@@ -89,7 +88,7 @@ class UsageUseCases(UseCases):
     ) -> int:
         """Bring the daily sums up to date, in a worker thread and on connections of our own."""
         days = checks.days(from_day, to_day)
-        return await asyncio.to_thread(self._runtime.daily_usage.refresh, *days)
+        return await in_thread(self._runtime.daily_usage.refresh, *days)
 
     @property
     def _usage(self) -> UsageRepo:
