@@ -14,7 +14,6 @@ import pytest
 
 import sandbox
 from docs import generate
-from modules.llm_services.config import settings_table
 from tests.docs.documents import (
     ROOT,
     Block,
@@ -108,7 +107,7 @@ def test_the_generator_runs_anywhere(tmp_path: Path) -> None:
 
 def test_the_settings_are_all_there() -> None:
     """The page holds the table as the configuration writes it."""
-    assert settings_table() in generate.pages()["settings.md"]
+    assert generate.settings_table() in generate.pages()["settings.md"]
 
 
 def test_the_errors_are_all_there() -> None:
@@ -116,7 +115,7 @@ def test_the_errors_are_all_there() -> None:
     rows = generate.errors_table().splitlines()[2:]
     assert len(rows) == len(set(rows)) > 15
     assert (
-        "| `LLMQuotaExceededError` | `LLMRateLimitError` | QuotaExceeded | no "
+        "| `LLMQuotaExceededError` | `LLMRateLimitError` | QuotaExceeded | no | 429 "
         "| The account's credit or hard limit is used up: waiting does not help. |"
     ) in rows
 

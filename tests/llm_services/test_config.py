@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from docs.generate import settings_table
 from modules.llm_services.config import (
     LLMConfig,
     create_llm_config_from_env,
     environment_key,
-    settings_table,
 )
 from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.setting_types import state_folder

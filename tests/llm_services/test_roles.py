@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modules.llm_services.config import LLMConfig, create_llm_config_from_env
 from modules.llm_services.exceptions import LLMConfigurationError, LLMInputError
-from modules.llm_services.roles import DEFAULT_ROLES, ModelChoice, check_roles, resolve_model
+from modules.llm_services.roles import DEFAULT_ROLES, ModelChoice, resolve_model, role_faults
 
 PROVIDERS = frozenset({"openai", "azure_openai", "local"})
 
@@ -115,8 +115,10 @@ def test_a_bad_word_of_the_configuration_is_found_at_start(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     """Roles and the default model are checked before the first call, by the variable's name."""
-    with pytest.raises(LLMConfigurationError, match=rf"^{variable}: "):
-        check_roles(configured(monkeypatch, **{variable: value}), PROVIDERS)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(LLMConfigurationError, match=rf"^{variable}: ") as caught:
+        create_llm_config_from_env(lambda config: role_faults(config, PROVIDERS))
+    assert caught.value.message.count(variable) == 1
 
 
 def test_a_callers_role_with_a_bad_meaning_is_the_configurations_fault(
@@ -130,7 +132,8 @@ def test_a_callers_role_with_a_bad_meaning_is_the_configurations_fault(
 
 def test_a_good_configuration_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check at start accepts every role that means something."""
-    check_roles(configured(monkeypatch, LLM_ROLES__CHEAP="local:x", LLM_MODEL="cheap"), PROVIDERS)
+    config = configured(monkeypatch, LLM_ROLES__CHEAP="local:x", LLM_MODEL="cheap")
+    assert list(role_faults(config, PROVIDERS)) == []
 
 
 @settings(deadline=None)

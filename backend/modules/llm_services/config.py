@@ -5,14 +5,13 @@ All faults are reported at once, by variable, and never with a secret's value.
 """
 
 import os
-import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
     AliasChoices,
     Field,
-    FilePath,
     ValidationError,
     model_validator,
 )
@@ -32,14 +31,13 @@ from .setting_types import (
     PayloadSettings,
     Providers,
     ProviderSettings,
+    ReadableFile,
     Roles,
     WritableFolder,
     state_folder,
 )
 from .types import LLMProviderType
 from .types.images import ImageQuality
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def _setting(
@@ -147,7 +145,7 @@ class LLMConfig(
         "Folder where rows wait while the database is away; `llm_services/spool` in "
         "`$XDG_STATE_HOME` (or `~/.local/state`) when unset.",
     )
-    price_overrides: FilePath | None = _setting(
+    price_overrides: ReadableFile | None = _setting(
         "PRICE_OVERRIDES", None, "JSON file of prices that go before the bundled ones."
     )
     image_model: str | None = _setting(
@@ -211,7 +209,7 @@ class LLMConfig(
 
     def variable(self, setting: str) -> str:
         """The variable that a setting was read from, for errors that are found later."""
-        return _variable(_names(type(self).model_fields[setting])[:1])
+        return _variable(variables_of(type(self).model_fields[setting])[:1])
 
     def _azure_base_url(self) -> str | None:
         endpoint = self.azure_openai_endpoint
@@ -225,25 +223,42 @@ class LLMConfig(
             raise ValueError("LLM_MEDIA_BASE_URL: needs LLM_MEDIA_DIR, the folder that it shows")
         return self
 
-    @model_validator(mode="after")
-    def _check_names(self) -> "LLMConfig":
-        for kind, names in (("provider", self.providers), ("role", self.roles)):
-            for name in names:
-                if not _NAME.fullmatch(name):
-                    raise ValueError(f"{kind} name {name!r} must be letters, digits and _")
-        return self
 
-
-def create_llm_config_from_env() -> LLMConfig:
+def create_llm_config_from_env(
+    others: Callable[[LLMConfig], Iterable[str]] = lambda _config: (),
+) -> LLMConfig:
     """The settings of the environment.
 
-    Raises `LLMConfigurationError` that lists every fault with its variable and no secret.
+    ``others`` finds faults in settings that are each good. Raises `LLMConfigurationError` that
+    lists every fault with its variable and no secret.
+    """
+    config, faults, names_are_known = _read({})
+    faults += others(config) if config and names_are_known else ()
+    if config is None or faults:
+        raise LLMConfigurationError("; ".join(dict.fromkeys(faults))) from None
+    return config
+
+
+def _read(repaired: Mapping[str, Any]) -> tuple[LLMConfig | None, list[str], bool]:
+    """The settings, defaults in place of those that are faulty; the faults; and whether all
+    providers are among the settings.
     """
     try:
-        return LLMConfig()
+        return LLMConfig(**repaired), [], "providers" not in repaired
     except ValidationError as error:
-        faults = [_fault(entry) for entry in error.errors(include_input=False, include_url=False)]
-        raise LLMConfigurationError("; ".join(faults)) from None
+        entries = error.errors(include_input=False, include_url=False)
+    faults = [_fault(entry) for entry in entries]
+    names = {str(entry["loc"][0]) for entry in entries if entry["loc"]}
+    if repaired or not names:
+        return None, faults, False
+    config, more, names_are_known = _read({name: _default(name) for name in names})
+    return config, faults + more, names_are_known
+
+
+def _default(name: str) -> Any:
+    fields = LLMConfig.model_fields
+    field = fields.get(name) or next(f for f in fields.values() if name in variables_of(f))
+    return field.get_default(call_default_factory=True)
 
 
 def environment_key() -> tuple[tuple[str, str], ...]:
@@ -258,7 +273,7 @@ def environment_key() -> tuple[tuple[str, str], ...]:
 
 
 def _fault(entry: Any) -> str:
-    location = [str(part) for part in entry["loc"]]
+    location = [str(part)[:80] for part in entry["loc"] if part != "[key]"]
     message = str(entry["msg"]).removeprefix("Value error, ")
     return f"{_variable(location)}: {message}" if location else message
 
@@ -267,11 +282,12 @@ def _variable(location: list[str]) -> str:
     """The variable that the user set, of the several names that a setting may have."""
     if location[0] in LLMConfig.model_fields:
         return "__".join(["LLM_" + location[0].upper(), *(part.upper() for part in location[1:])])
-    names = next(n for n in map(_names, LLMConfig.model_fields.values()) if location[0] in n)
+    names = next(n for n in map(variables_of, LLMConfig.model_fields.values()) if location[0] in n)
     return next((name for name in names if name in os.environ), location[0])
 
 
-def _names(field: FieldInfo) -> list[str]:
+def variables_of(field: FieldInfo) -> list[str]:
+    """The variables that a setting is read from, ours first."""
     alias = field.validation_alias
     return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
 
@@ -279,18 +295,6 @@ def _names(field: FieldInfo) -> list[str]:
 _LEGACY_NAMES = tuple(
     name
     for field in LLMConfig.model_fields.values()
-    for name in _names(field)
+    for name in variables_of(field)
     if not name.startswith("LLM_")
 )
-
-
-def settings_table() -> str:
-    """The settings as a Markdown table, for the documentation."""
-    lines = ["| variable | also read | default | meaning |", "|---|---|---|---|"]
-    for name, field in LLMConfig.model_fields.items():
-        first, *others = _names(field) or [f"LLM_{name.upper()}__…"]
-        also = ", ".join(f"`{other}`" for other in others if other != first)
-        default = "" if field.is_required() or field.default in (None, ...) else field.default
-        shown = f"`{default}`" if default != "" and field.default_factory is None else ""
-        lines.append(f"| `{first}` | {also} | {shown} | {field.description} |")
-    return "\n".join(lines) + "\n"

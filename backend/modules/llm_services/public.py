@@ -49,6 +49,7 @@ from .exceptions import (
     LLMUnsupportedParameterError,
     LLMValidationError,
 )
+from .problems import llm_error_handler, llm_problem
 from .protocols import (
     AuditsCosts,
     EstimatesCost,
@@ -248,6 +249,8 @@ __all__ = [
     "UsageTotals",
     "attribute_requests",
     "attribution",
+    "llm_error_handler",
+    "llm_problem",
     "llm_services_admin_provider",
     "llm_services_lifespan",
     "llm_services_provider",

@@ -6,7 +6,7 @@ Model names die within weeks; siblings name a role and the configuration says wh
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,10 +66,20 @@ def resolve_model(config: LLMConfig, providers: Set[str], word: object = None) -
     return ModelChoice(provider=choice.provider, model=choice.model, requested=asked)
 
 
+def role_faults(config: LLMConfig, providers: Set[str]) -> Iterator[str]:
+    """What would otherwise fail at the first call, by variable; each once."""
+    for word in (None, *dict.fromkeys((*DEFAULT_ROLES, *config.roles))):
+        try:
+            resolve_model(config, providers, word)
+        except LLMConfigurationError as error:
+            yield error.message
+
+
 def check_roles(config: LLMConfig, providers: Set[str]) -> None:
-    """Raise `LLMConfigurationError` now for what would otherwise fail at the first call."""
-    for word in (None, *DEFAULT_ROLES, *config.roles):
-        resolve_model(config, providers, word)
+    """Raise `LLMConfigurationError` with all of `role_faults`, if there are any."""
+    faults = list(role_faults(config, providers))
+    if faults:
+        raise LLMConfigurationError("; ".join(dict.fromkeys(faults)))
 
 
 def _role(config: LLMConfig, word: str) -> tuple[str | None, str]:

@@ -6,7 +6,7 @@ provider of that name with the formats of ``LLM_PROVIDERS__<NAME>__API`` (``chat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,17 @@ def provider_names(config: LLMConfig) -> frozenset[str]:
     return frozenset(PROVIDERS) | config.providers.keys()
 
 
+def provider_faults(config: LLMConfig) -> Iterator[str]:
+    """Providers that are configured and cannot be reached, by the variable that is missing."""
+    for name, settings in config.providers.items():
+        if name not in PROVIDERS and settings.base_url is None:
+            yield f"{_url_variable(name)} is not set"
+
+
+def _url_variable(name: str) -> str:
+    return f"LLM_PROVIDERS__{name.upper()}__BASE_URL"
+
+
 def create_llm_provider(
     config: LLMConfig, name: str = LLMProviderType.OPENAI, heard: Heard = deaf
 ) -> LLMProvider:
@@ -54,9 +65,7 @@ def create_llm_provider(
     Raises `LLMConfigurationError` that names the missing variable.
     """
     settings = config.provider(name)
-    row = PROVIDERS.get(name) or ProviderRow(
-        api="chat", url_variable=f"LLM_PROVIDERS__{name.upper()}__BASE_URL"
-    )
+    row = PROVIDERS.get(name) or ProviderRow(api="chat", url_variable=_url_variable(name))
     _require(settings, row)
     from .openai import OpenAIProvider
     from .searching import SearchingProvider

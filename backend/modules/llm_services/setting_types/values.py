@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 ApiFormat = Literal["responses", "chat"]
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NOT_IN_A_KEY = re.compile(r"[^\x21-\x7e]")
 
 
@@ -56,11 +58,29 @@ def _clean_url(value: str) -> str:
     return value.strip().rstrip("/")
 
 
+def _not_blank(value: object) -> object:
+    """A variable that is set to nothing was hardly meant: for a path it would be the folder in
+    which the process happens to run.
+    """
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("is empty: set it or unset the variable")
+    return value
+
+
+def _readable_file(value: Path) -> Path:
+    try:
+        with value.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise ValueError(f"is not a file that can be read: {error.strerror}") from None
+    return value
+
+
 def _writable_folder(value: Path) -> Path:
     """A folder that takes a file now: permissions alone do not say whether it will."""
-    if not value.is_dir():
-        raise ValueError("is not a folder that exists")
     try:
+        if not value.is_dir():
+            raise ValueError("is not a folder that exists")
         with tempfile.TemporaryFile(dir=value):
             return value.resolve()
     except OSError as error:
@@ -121,6 +141,15 @@ def _mapping(value: object) -> object:
         raise ValueError("must be JSON, or use one variable for each entry") from None
 
 
+def _name_of(kind: str) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{kind} name {name[:60]!r} must be letters, digits and _")
+        return name
+
+    return check
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -128,8 +157,9 @@ def _upper(value: object) -> object:
 ApiKey = Annotated[SecretStr, BeforeValidator(_clean_key)]
 BaseUrl = Annotated[str, AfterValidator(_clean_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
-WritableFolder = Annotated[Path, AfterValidator(_writable_folder)]
-OwnFolder = Annotated[Path, AfterValidator(_made_folder)]
+WritableFolder = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_writable_folder)]
+ReadableFile = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_readable_file)]
+OwnFolder = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_made_folder)]
 
 
 class ProviderSettings(BaseModel):
@@ -153,9 +183,15 @@ class LimitSettings(BaseModel):
 
 
 Limits: TypeAlias = Annotated[dict[str, LimitSettings], NoDecode, BeforeValidator(_mapping)]
-Providers: TypeAlias = Annotated[dict[str, ProviderSettings], NoDecode, BeforeValidator(_mapping)]
+Providers: TypeAlias = Annotated[
+    dict[Annotated[str, AfterValidator(_name_of("provider"))], ProviderSettings],
+    NoDecode,
+    BeforeValidator(_mapping),
+]
 Roles: TypeAlias = Annotated[
-    dict[str, Annotated[str, Field(min_length=1)]], NoDecode, BeforeValidator(_mapping)
+    dict[Annotated[str, AfterValidator(_name_of("role"))], Annotated[str, Field(min_length=1)]],
+    NoDecode,
+    BeforeValidator(_mapping),
 ]
 LogLevel: TypeAlias = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)

@@ -7,11 +7,9 @@ ledger along, and two applications in one process do not mix.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from sqlalchemy import Engine
@@ -20,11 +18,7 @@ from sqlalchemy.orm import Session
 from modules.llm_services.media import MediaStore
 
 from .runtime import Runtime
-
-if TYPE_CHECKING:
-    from modules.llm_services.config import LLMConfig
-
-_LOGGER = logging.getLogger(__package__.rpartition(".")[0])
+from .startup import configured
 
 _engines: WeakSet[Engine] = WeakSet()
 _RUNTIMES = "_llm_services_runtimes"
@@ -56,22 +50,13 @@ def runtime_of(engine: Engine) -> Runtime:
     known = _runtimes(engine)
     key = environment_key()
     if key not in known:
-        known[key] = Runtime(_configured(), engine)
+        known[key] = Runtime(configured(), engine)
     return known[key]
-
-
-def _configured() -> LLMConfig:
-    from modules.llm_services.config import create_llm_config_from_env
-
-    config = create_llm_config_from_env()
-    if config.log_level is not None:
-        _LOGGER.setLevel(config.log_level)
-    return config
 
 
 def media_store() -> MediaStore:
     """Where pictures are kept under the current settings; no database takes part in that."""
-    config = _configured()
+    config = configured()
     return MediaStore(config.media_dir, config.media_base_url)
 
 
