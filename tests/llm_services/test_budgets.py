@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -21,6 +21,7 @@ from modules.llm_services import repo
 from modules.llm_services.exceptions import (
     LLMBudgetExceededError,
     LLMConfigurationError,
+    LLMError,
     LLMRecordingError,
     LLMRefusedError,
 )
@@ -45,6 +46,7 @@ from modules.llm_services.recording import (
 from modules.llm_services.recording.worst_case import worst_usage
 from modules.llm_services.setting_types import Budget
 from modules.llm_services.types import Attribution, AudioPart, Call, ToolSpec, Usage
+from modules.llm_services.types.budgets import Reservation
 from modules.shared.db import get_engine
 from sandbox import Sandbox
 from tests.llm_services.test_recording import a_call
@@ -76,7 +78,7 @@ class Road:
         self, *budgets: Budget, patience: float = 20, lenient: bool = False, lease: int = 60
     ) -> None:
         engine = ledger_engine(get_engine(), patience)
-        caretaker = Caretaker(partial(ledger_engine, get_engine(), 5), lease)
+        caretaker = self.caretaker = Caretaker(partial(ledger_engine, get_engine(), 5), lease)
         self.writer = LedgerWriter(engine, patience=patience, caretaker=caretaker)
         self.guarded = GuardedOpening(engine, caretaker)
         self.budgets = Budgets(budgets, PriceList(), lenient=lenient)
@@ -314,6 +316,32 @@ async def test_without_the_ledger_nobody_knows(roads: list[Road]) -> None:
     lenient = a_road(roads, tokens(3), lenient=True)
     await lenient.run()
     assert statuses() == ["completed"]
+
+
+class StuckOpening(GuardedOpening):
+    """The database neither takes a row nor refuses it, until it is told."""
+
+    def open(
+        self, row: Mapping[str, Any], reservation: Reservation | None = None
+    ) -> "asyncio.Future[LLMError | None]":
+        """A row that is not heard of again."""
+        del row, reservation
+        self.late: asyncio.Future[LLMError | None] = asyncio.get_running_loop().create_future()
+        return self.late
+
+
+async def test_a_database_that_says_nothing_is_not_waited_for(roads: list[Road]) -> None:
+    """The call is refused within its patience, and a row that comes late is closed."""
+    road = a_road(roads, tokens(3))
+    stuck = StuckOpening(ledger_engine(get_engine(), 5), road.caretaker)
+    road.executor._recorder._guarded = stuck
+    road.executor._recorder._patience = 0.05
+    with pytest.raises(LLMRecordingError, match="did not take the row within"):
+        await road.run()
+    stuck.late.set_result(None)
+    await asyncio.sleep(0)
+    assert road.sent == 0
+    assert rows() == []
 
 
 async def test_thresholds_are_told_once(

@@ -439,6 +439,7 @@ async def test_a_server_that_is_gone_under_load(
 async def test_a_full_database(ledger: Ledger) -> None:
     """When the database has no room, rows are spooled; when it has, they are there. No restart."""
     event.listen(ledger.writer._engine, "connect", _limit_pages)
+    await asyncio.to_thread(ledger.writer.close)  # the next row makes a connection with the limit
     await ledger.calls(300)
     assert len(statuses()) < 300
     assert ledger.writer.status().spooled > 0

@@ -24,12 +24,12 @@ from modules.llm_services.exceptions import (
     LLMValidationError,
 )
 from modules.llm_services.ids import uuid7
-from modules.llm_services.providers.base import Attempt
+from modules.llm_services.providers.base import Attempt, Reply
 from modules.llm_services.providers.formats import sse
 from modules.llm_services.providers.formats.sse import ServerEvent, server_events
 from modules.llm_services.providers.openai import OpenAIProvider
 from modules.llm_services.public import LLMMessageDTO, LLMServicesProvider, open_llm_services
-from modules.llm_services.recorded_stream import RecordedStream
+from modules.llm_services.recorded_stream import RecordedStream, Replay
 from modules.llm_services.setting_types import ApiFormat, ProviderSettings
 from modules.llm_services.types import Call
 from modules.llm_services.types.stream import (
@@ -495,3 +495,8 @@ async def test_an_endless_event_is_refused(body: bytes, monkeypatch: pytest.Monk
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 50)
     with pytest.raises(LLMBadResponseError, match="too long"):
         await streamed(body)
+
+
+async def test_a_known_answer_is_a_stream_of_one_piece() -> None:
+    """What is given again comes as it would have come, only at once."""
+    assert [piece async for piece in Replay(Reply(text="Yes.", model=None))] == [TextDelta("Yes.")]

@@ -75,13 +75,6 @@ def role_faults(config: LLMConfig, providers: Set[str]) -> Iterator[str]:
             yield error.message
 
 
-def check_roles(config: LLMConfig, providers: Set[str]) -> None:
-    """Raise `LLMConfigurationError` with all of `role_faults`, if there are any."""
-    faults = list(role_faults(config, providers))
-    if faults:
-        raise LLMConfigurationError("; ".join(dict.fromkeys(faults)))
-
-
 def _role(config: LLMConfig, word: str) -> tuple[str | None, str]:
     """What a role stands for, and the variable that says so."""
     legacy = {IMAGE_ROLE: "image_model"}.get(word)

@@ -71,14 +71,12 @@ class Budgets:
             if name == key or (scope, key, period) not in self._budgets:
                 yield budget.account(key, at)
 
-    def reservation(self, call: Call, at: datetime) -> Reservation | None:
-        """What a call reserves; ``None`` when it is under no budget.
+    def reservation(self, call: Call, at: datetime) -> Reservation:
+        """What a call that is under a budget reserves.
 
         Raises `LLMBudgetExceededError` for a price that nobody knows under a limit in USD.
         """
         accounts = self.accounts(call.attribution, at)
-        if not accounts:
-            return None
         usage = worst_usage(call, self._default_output)
         in_usd = next((one for one in accounts if one.limit_nano_usd is not None), None)
         cost = worst_cost(call, usage, self._prices, at) if in_usd else Decimal(0)

@@ -77,9 +77,10 @@ class Recorder:
     async def _open(self, record: CallRecord) -> None:
         over = await self._reserve(record)
         row = await off_loop(weight(record.call.messages), opening_row, record, self._policy)
-        if over is not None:
-            await self._refuse(record, row, over)
-        elif self._guarded is not None and (record.call.claim or record.reservation):
+        await (self._refuse(record, row, over) if over else self._open_row(record, row))
+
+    async def _open_row(self, record: CallRecord, row: dict[str, Any]) -> None:
+        if self._guarded is not None and (record.call.claim or record.reservation):
             await self._open_guarded(record, row, self._guarded)
         else:
             await self._open_freely(record, row)

@@ -45,7 +45,6 @@ from modules.llm_services.recording import (
 )
 from modules.llm_services.remembering import Remembering
 from modules.llm_services.repo import refresh_daily_usage
-from modules.llm_services.roles import check_roles
 
 from .loops import running_loop
 
@@ -73,7 +72,6 @@ class Runtime:
         self.config = config
         self._make_adapter = make_adapter
         self.providers = provider_names(config)
-        check_roles(config, self.providers)
         overrides = load_overrides(config.price_overrides) if config.price_overrides else ()
         self.prices = prices or PriceList(overrides)
         self.media = MediaStore(config.media_dir, config.media_base_url)
