@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SOURCES := backend tests alembic docs benchmarks
 export PYTHONPATH := backend
 
-.PHONY: demo serve sandbox test live check bench-ledger fix lock clean
+.PHONY: demo serve sandbox test live check bench bench-ledger fix lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
@@ -49,6 +49,9 @@ test-with-coverage: $(READY)
 bench-ledger: $(READY) ## How fast the ledger answers with ROWS (1,000,000) rows, on both databases
 	@PYTHONPATH=backend:. $(BIN)/python benchmarks/ledger_reads.py --rows $(or $(ROWS),1000000)
 
+bench: $(READY) ## Processor time of a call beside the bare SDK and other libraries (QUICK=1, CLIENTS=sdk,module)
+	@PYTHONPATH=backend:. $(BIN)/python -m benchmarks.calls.run $(if $(QUICK),--quick) $(if $(CLIENTS),--clients $(CLIENTS))
+
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix $(SOURCES); $(BIN)/ruff format --quiet $(SOURCES)
 
@@ -57,4 +60,4 @@ lock: $(READY) ## Lock the newest allowed versions, with hashes
 		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock $(UPGRADE)
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage backend.db*
+	@rm -rf $(VENV) .bench .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage backend.db*

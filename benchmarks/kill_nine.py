@@ -42,7 +42,7 @@ async def work(calls: int, feature: str) -> None:
 
 def start(calls: int, feature: str) -> "subprocess.Popen[bytes]":
     """A worker of its own."""
-    return subprocess.Popen([sys.executable, __file__, "--work", str(calls), feature])  # noqa: S603
+    return subprocess.Popen([sys.executable, __file__, "--work", str(calls), feature])
 
 
 def wait_for(what: str, count: int, seconds: float) -> None:

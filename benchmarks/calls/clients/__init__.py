@@ -1,0 +1,51 @@
+"""One file a client: how somebody who knows it well would call it, with everything kept that can
+be kept between calls.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+Messages = Sequence[Mapping[str, str]]
+
+CLIENTS: Mapping[str, str] = {
+    "module": "modules.llm_services (Responses)",
+    "module_chat": "modules.llm_services (Chat)",
+    "sdk": "openai SDK, chat",
+    "sdk_responses": "openai SDK, responses",
+    "sdk_aiohttp": "openai SDK, chat, aiohttp",
+    "instructor": "instructor",
+    "anyllm": "any-llm",
+    "langchain": "langchain-openai",
+    "litellm": "litellm",
+    "pydantic_ai": "pydantic-ai",
+}
+"""The file of each client, and what the tables call it."""
+
+REFERENCE = "sdk"
+
+
+class Client(Protocol):
+    """What is measured. Each method makes one call and checks that an answer came."""
+
+    async def text(self, messages: Messages) -> str:
+        """An answer as text."""
+        ...
+
+    async def stream(self, messages: Messages) -> int:
+        """Read a stream to its end; how many pieces came."""
+        ...
+
+    async def structured(self, messages: Messages) -> Any:
+        """An answer as an `Invoice`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections, and finish what is under way."""
+        ...
+
+
+async def connect(name: str, base_url: str) -> Client:
+    """The client of that name; loading its library is part of nothing that is measured."""
+    made = await import_module(f"{__name__}.{name}").connect(base_url)
+    return cast("Client", made)
