@@ -125,7 +125,7 @@ def read_number(running: "subprocess.Popen[str]") -> int:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that another process does."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not condition():  # noqa: ASYNC110 - it is not on this loop
             await asyncio.sleep(0.05)
 

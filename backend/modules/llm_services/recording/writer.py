@@ -18,8 +18,9 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Engine
@@ -225,13 +226,18 @@ class LedgerWriter:
         with suppress(queue.Empty):
             if not group and (write := self._inbox.get(timeout=seconds)) is not None:
                 group.append(write)
-            while len(group) < _GROUP:
-                if (write := self._inbox.get_nowait()) is not None:
-                    group.append(write)
+        group.extend(islice(self._handed_over(), max(_GROUP - len(group), 0)))
         unwanted = [write for write in group if not write.is_wanted]
         if unwanted:
             self._end(unwanted, None)
         return [write for write in group if write in self._waiting]
+
+    def _handed_over(self) -> Iterator[Write]:
+        """What waits by now."""
+        with suppress(queue.Empty):
+            while True:
+                if (write := self._inbox.get_nowait()) is not None:
+                    yield write
 
     def _write(self, store: Store, group: Sequence[Write]) -> None:
         written = store.write(group)
