@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modules.llm_services.config import LLMConfig, create_llm_config_from_env
+from modules.llm_services.config import LLMConfig, create_llm_config_from_env, variables_of
 from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.public import llm_services_lifespan, open_llm_services, read_image
-from modules.llm_services.setting_types import PayloadSettings
+from modules.llm_services.setting_types import PayloadSettings, VendorSettings
 from tests.llm_services.test_config import BAD, SECRET
 
 SOME = settings(
@@ -21,6 +21,11 @@ SOME = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+VENDOR_KEYS = [
+    variables_of(field)[1]
+    for name, field in VendorSettings.model_fields.items()
+    if name.endswith("_api_key") and "openai" not in name
+]
 MORE_BAD: list[tuple[str, str]] = [
     *[("LLM_IMAGE_MODEL", value) for value in ("x" * 151,)],
     *[("IMAGE_QUALITY", value) for value in ("ultra", "")],
@@ -45,6 +50,7 @@ MORE_BAD: list[tuple[str, str]] = [
     *[("LLM_PAYLOAD_RETENTION_DAYS", value) for value in ("0", "-1", "x")],
     *[("LLM_ROW_RETENTION_DAYS", value) for value in ("0", "36501")],
     *[("LLM_OPENAI_ADMIN_KEY", value) for value in ("", "sk-a b", "sk-ä")],
+    *[(name, value) for name in VENDOR_KEYS for value in (" ", "k a")],
     ("LLM_PROVIDERS__X-Y", "{}"),
     ("LLM_ROLES__MY-ROLE", "openai:x"),
     ("LLM_ROLES__FAST", ""),

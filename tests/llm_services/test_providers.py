@@ -1,5 +1,7 @@
 """Which providers there are, what they need, and what their models are known to refuse."""
 
+import sys
+
 import pytest
 
 from modules.llm_services.config import LLMConfig, create_llm_config_from_env
@@ -95,3 +97,24 @@ async def test_a_configured_provider_generates_text(
     assert provider.name == name
     assert isinstance(provider, OpenAIProvider)
     await provider.aclose()
+
+
+def test_an_adapter_whose_sdk_is_not_installed_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who names a provider without its package is told what to install."""
+    monkeypatch.setitem(sys.modules, "modules.llm_services.providers.searching", None)
+    config = configured(monkeypatch, OPENAI_API_KEY="sk-1")
+    with pytest.raises(LLMConfigurationError, match=r"install llm-services\[openai\]"):
+        create_llm_provider(config)
+
+
+def test_a_vendor_s_own_variable_is_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``GROQ_API_KEY`` is read, and what is said for this module alone goes before it."""
+    config = configured(monkeypatch, GROQ_API_KEY="gsk-1", LLM_PROVIDERS__XAI__API_KEY="x-2")
+    keys = [config.provider(name).api_key for name in ("groq", "xai", "mistral")]
+    assert [key and key.get_secret_value() for key in keys] == ["gsk-1", "x-2", None]
+    config = configured(monkeypatch, LLM_PROVIDERS__GROQ__API_KEY="gsk-3")
+    key = config.provider("groq").api_key
+    assert key
+    assert key.get_secret_value() == "gsk-3"

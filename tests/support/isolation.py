@@ -6,6 +6,8 @@ import pytest
 
 _PREFIXES = (
     *("OPENAI_", "AZURE_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "LLM_", "IMAGE_", "LOG_"),
+    *("OPENROUTER_", "GROQ_", "MISTRAL_", "DEEPSEEK_", "XAI_", "TOGETHER_", "FIREWORKS_"),
+    *("CEREBRAS_", "PERPLEXITY_"),
     "PG",  # libpq reads these beside the URL
 )
 _NAMES = frozenset(

@@ -9,12 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    AliasChoices,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -33,10 +28,10 @@ from .setting_types import (
     ProviderSettings,
     ReadableFile,
     Roles,
+    VendorSettings,
     WritableFolder,
     state_folder,
 )
-from .types import LLMProviderType
 from .types.images import ImageQuality
 
 
@@ -49,7 +44,13 @@ def _setting(
 
 
 class LLMConfig(
-    GateSettings, PayloadSettings, LeaseSettings, CacheSettings, BudgetSettings, BaseSettings
+    VendorSettings,
+    GateSettings,
+    PayloadSettings,
+    LeaseSettings,
+    CacheSettings,
+    BudgetSettings,
+    BaseSettings,
 ):
     """All settings, frozen. Build it with `create_llm_config_from_env`."""
 
@@ -63,26 +64,8 @@ class LLMConfig(
         hide_input_in_errors=True,
     )
 
-    openai_api_key: ApiKey | None = _setting(
-        "OPENAI_API_KEY", None, "Key of the `openai` provider.", "OPENAI_API_KEY"
-    )
-    openai_base_url: BaseUrl | None = _setting(
-        "OPENAI_BASE_URL",
-        None,
-        "Endpoint of the `openai` provider; OpenAI's own by default.",
-        "OPENAI_BASE_URL",
-    )
     openai_admin_key: ApiKey | None = _setting(
         "OPENAI_ADMIN_KEY", None, "OpenAI's admin key, for `reconcile` alone: it sees the costs."
-    )
-    azure_openai_api_key: ApiKey | None = _setting(
-        "AZURE_OPENAI_API_KEY", None, "Key of the `azure_openai` provider.", "AZURE_OPENAI_API_KEY"
-    )
-    azure_openai_endpoint: BaseUrl | None = _setting(
-        "AZURE_OPENAI_ENDPOINT",
-        None,
-        "Azure resource, such as https://name.openai.azure.com; its v1 API is used.",
-        "AZURE_OPENAI_ENDPOINT",
     )
     providers: Providers = Field(
         default_factory=dict,
@@ -193,14 +176,12 @@ class LLMConfig(
 
     def provider(self, name: str) -> ProviderSettings:
         """Settings of a provider, its legacy variables filled in where the new ones are silent."""
-        given = self.providers.get(name, ProviderSettings())
-        legacy = {
-            LLMProviderType.OPENAI: (self.openai_api_key, self.openai_base_url),
-            LLMProviderType.AZURE_OPENAI: (self.azure_openai_api_key, self._azure_base_url()),
-        }
-        key, url = legacy.get(name, (None, None))  # type: ignore[call-overload]
-        return ProviderSettings(
-            api_key=given.api_key or key, base_url=given.base_url or url, api=given.api
+        given, usual = self.providers.get(name, ProviderSettings()), self.usual(name)
+        return given.model_copy(
+            update={
+                "api_key": given.api_key or usual.api_key,
+                "base_url": given.base_url or usual.base_url,
+            }
         )
 
     def spool_base(self) -> Path | None:
@@ -210,12 +191,6 @@ class LLMConfig(
     def variable(self, setting: str) -> str:
         """The variable that a setting was read from, for errors that are found later."""
         return _variable(variables_of(type(self).model_fields[setting])[:1])
-
-    def _azure_base_url(self) -> str | None:
-        endpoint = self.azure_openai_endpoint
-        if endpoint is None or endpoint.endswith("/openai/v1"):
-            return endpoint
-        return f"{endpoint}/openai/v1"
 
     @model_validator(mode="after")
     def _check_media(self) -> "LLMConfig":

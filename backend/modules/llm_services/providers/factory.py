@@ -1,42 +1,42 @@
-"""Which providers there are. One that speaks OpenAI's formats is a row of data.
+"""Makes the adapter of a provider: `rows.PROVIDERS` says which, ``ADAPTERS`` how it is loaded.
 
-To add one: a row in ``PROVIDERS``, or no code at all: ``LLM_PROVIDERS__<NAME>__BASE_URL`` makes a
-provider of that name with the formats of ``LLM_PROVIDERS__<NAME>__API`` (``chat`` by default).
+To add one that speaks OpenAI's formats: a row in ``PROVIDERS``, or no code at all:
+``LLM_PROVIDERS__<NAME>__BASE_URL`` makes a provider of that name with the formats of
+``LLM_PROVIDERS__<NAME>__API`` (``chat`` by default). One of its own kind has a loader here, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.types import LLMProviderType
 
 from .base import Heard, LLMProvider, ReadsCosts, deaf
+from .rows import PROVIDERS, ProviderRow, provider_row, url_variable
 
 if TYPE_CHECKING:
     from modules.llm_services.config import LLMConfig
-    from modules.llm_services.setting_types import ApiFormat, ProviderSettings
+    from modules.llm_services.setting_types import ProviderSettings
+
+MakeAdapter: TypeAlias = "Callable[[str, ProviderSettings, ProviderRow, Heard], LLMProvider]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderRow:
-    """What is known of a provider: the format it speaks and what it needs to be reached."""
+def _openai() -> MakeAdapter:
+    from .openai import OpenAIProvider
+    from .searching import SearchingProvider
 
-    api: ApiFormat
-    key_variable: str | None = None
-    url_variable: str | None = None
+    def make(name: str, settings: ProviderSettings, row: ProviderRow, heard: Heard) -> LLMProvider:
+        api = settings.api or row.api
+        adapter = SearchingProvider if api == "responses" else OpenAIProvider
+        return adapter(name, settings, api, heard)
+
+    return make
 
 
-PROVIDERS: Mapping[str, ProviderRow] = {
-    LLMProviderType.OPENAI: ProviderRow(api="responses", key_variable="OPENAI_API_KEY"),
-    LLMProviderType.AZURE_OPENAI: ProviderRow(
-        api="responses",
-        key_variable="AZURE_OPENAI_API_KEY",
-        url_variable="AZURE_OPENAI_ENDPOINT",
-    ),
-}
+ADAPTERS: Mapping[str, Callable[[], MakeAdapter]] = {"openai": _openai}
+"""Loaders: each imports its vendor's SDK, and gives what makes an adapter."""
 
 
 def provider_names(config: LLMConfig) -> frozenset[str]:
@@ -48,11 +48,7 @@ def provider_faults(config: LLMConfig) -> Iterator[str]:
     """Providers that are configured and cannot be reached, by the variable that is missing."""
     for name, settings in config.providers.items():
         if name not in PROVIDERS and settings.base_url is None:
-            yield f"{_url_variable(name)} is not set"
-
-
-def _url_variable(name: str) -> str:
-    return f"LLM_PROVIDERS__{name.upper()}__BASE_URL"
+            yield f"{url_variable(name)} is not set"
 
 
 def create_llm_provider(
@@ -62,17 +58,13 @@ def create_llm_provider(
 
     ``heard`` is told the headers of every answer.
 
-    Raises `LLMConfigurationError` that names the missing variable.
+    Raises `LLMConfigurationError` that names the missing variable, or the missing extra.
     """
+    row = provider_row(name)
     settings = config.provider(name)
-    row = PROVIDERS.get(name) or ProviderRow(api="chat", url_variable=_url_variable(name))
+    settings = settings.model_copy(update={"base_url": settings.base_url or row.base_url})
     _require(settings, row)
-    from .openai import OpenAIProvider
-    from .searching import SearchingProvider
-
-    api = settings.api or row.api
-    adapter = SearchingProvider if api == "responses" else OpenAIProvider
-    return adapter(name, settings, api, heard)
+    return _loaded(name, row)(name, settings, row, heard)
 
 
 def create_costs_reader(config: LLMConfig) -> ReadsCosts:
@@ -96,3 +88,13 @@ def _require(settings: ProviderSettings, row: ProviderRow) -> None:
         raise LLMConfigurationError(f"{row.key_variable} is not set")
     if row.url_variable and settings.base_url is None:
         raise LLMConfigurationError(f"{row.url_variable} is not set")
+
+
+def _loaded(name: str, row: ProviderRow) -> MakeAdapter:
+    try:
+        return ADAPTERS[row.adapter]()
+    except ModuleNotFoundError as error:
+        raise LLMConfigurationError(
+            f"the provider {name!r} needs the package {error.name!r}: install "
+            f"llm-services[{row.adapter}]"
+        ) from None

@@ -18,6 +18,7 @@ from .values import (
     WritableFolder,
     state_folder,
 )
+from .vendors import VendorSettings
 
 __all__ = [
     "ApiFormat",
@@ -38,6 +39,7 @@ __all__ = [
     "ReadableFile",
     "RedisUrl",
     "Roles",
+    "VendorSettings",
     "WritableFolder",
     "state_folder",
 ]

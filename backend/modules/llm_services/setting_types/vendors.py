@@ -1,0 +1,57 @@
+"""Vendors' keys and endpoints under the names that the vendors' own documents give them."""
+
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel, Field
+
+from .values import ApiKey, BaseUrl, ProviderSettings
+
+_AZURE_V1 = "/openai/v1"
+
+
+def _variable(name: str, description: str) -> Any:
+    """A setting read from ``LLM_<NAME>`` or from ``<NAME>``."""
+    aliases = AliasChoices(f"LLM_{name}", name)
+    return Field(None, validation_alias=aliases, description=description)
+
+
+def _key(provider: str) -> Any:
+    return _variable(f"{provider.upper()}_API_KEY", f"Key of the `{provider}` provider.")
+
+
+class VendorSettings(BaseModel):
+    """The usual variables; ``LLM_PROVIDERS__<NAME>__{API_KEY,BASE_URL}`` go before them."""
+
+    openai_api_key: ApiKey | None = _key("openai")
+    openai_base_url: BaseUrl | None = _variable(
+        "OPENAI_BASE_URL", "Endpoint of the `openai` provider; OpenAI's own by default."
+    )
+    azure_openai_api_key: ApiKey | None = _key("azure_openai")
+    azure_openai_endpoint: BaseUrl | None = _variable(
+        "AZURE_OPENAI_ENDPOINT",
+        "Azure resource, such as https://name.openai.azure.com; its v1 API is used.",
+    )
+    anthropic_api_key: ApiKey | None = _key("anthropic")
+    gemini_api_key: ApiKey | None = _key("gemini")
+    openrouter_api_key: ApiKey | None = _key("openrouter")
+    groq_api_key: ApiKey | None = _key("groq")
+    mistral_api_key: ApiKey | None = _key("mistral")
+    deepseek_api_key: ApiKey | None = _key("deepseek")
+    xai_api_key: ApiKey | None = _key("xai")
+    together_api_key: ApiKey | None = _key("together")
+    fireworks_api_key: ApiKey | None = _key("fireworks")
+    cerebras_api_key: ApiKey | None = _key("cerebras")
+    perplexity_api_key: ApiKey | None = _key("perplexity")
+
+    def usual(self, provider: str) -> ProviderSettings:
+        """What the usual variables say of a provider."""
+        urls = {"openai": self.openai_base_url, "azure_openai": self._azure_base_url()}
+        field = f"{provider}_api_key"
+        key = getattr(self, field) if field in VendorSettings.model_fields else None
+        return ProviderSettings(api_key=key, base_url=urls.get(provider))
+
+    def _azure_base_url(self) -> str | None:
+        endpoint = self.azure_openai_endpoint
+        if endpoint is None or endpoint.endswith(_AZURE_V1):
+            return endpoint
+        return endpoint + _AZURE_V1
