@@ -39,8 +39,9 @@ def settings_table() -> str:
     """The settings as a Markdown table, for the documentation."""
     lines = ["| variable | also read | default | meaning |", "|---|---|---|---|"]
     for name, field in LLMConfig.model_fields.items():
-        first, *others = variables_of(field) or [f"LLM_{name.upper()}__…"]
-        also = ", ".join(f"`{other}`" for other in others if other != first)
+        first, *others = variables_of(name)
+        first += "__…" if field.default_factory else ""
+        also = ", ".join(f"`{other}`" for other in others)
         default = "" if field.is_required() or field.default in (None, ...) else field.default
         shown = f"`{default}`" if default != "" and field.default_factory is None else ""
         lines.append(f"| `{first}` | {also} | {shown} | {field.description} |")

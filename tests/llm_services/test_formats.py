@@ -143,7 +143,7 @@ def test_each_parameter_is_written_in_each_formats_words(
 
 def test_no_parameter_is_forgotten() -> None:
     """Every parameter that a caller may give is carried by one of the formats at least."""
-    assert [name for name, *_ in CARRIED] == list(GenerationParameters.__annotations__)
+    assert {name for name, *_ in CARRIED} == GenerationParameters.__annotations__.keys()
 
 
 def test_a_bare_body_says_only_what_it_must() -> None:

@@ -35,6 +35,7 @@ from tests.support.migrations import upgrade
 from tests.support.postgres import PostgresServer, StopMode
 
 PATIENCE = 1.0
+PLENTY = 15.0  # where the database refuses at once, and a busy machine may take its time
 POLICY = PayloadPolicy()
 HELLO = [LLMMessageDTO(role="user", content="Rivers carry sand to the sea.")]
 
@@ -68,10 +69,10 @@ class GrowingSpool(Spool):
 class Ledger:
     """A writer on the test's database, with the road before it and the spool behind it."""
 
-    def __init__(self, spool: Spool) -> None:
-        own = ledger_engine(get_engine(), PATIENCE)
-        self.writer = LedgerWriter(own, spool, patience=PATIENCE)
-        self.executor = Executor(Recorder(self.writer, patience=PATIENCE), PriceList())
+    def __init__(self, spool: Spool, patience: float = PATIENCE) -> None:
+        own = ledger_engine(get_engine(), patience)
+        self.writer = LedgerWriter(own, spool, patience=patience)
+        self.executor = Executor(Recorder(self.writer, patience=patience), PriceList())
 
     async def calls(self, count: int) -> list[float]:
         """Make calls at once; what each of them took, in seconds."""
@@ -93,9 +94,11 @@ class Ledger:
 
 
 @pytest.fixture
-async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[Ledger]:
-    """A ledger with a spool, closed at the end."""
-    ledger = Ledger(Spool(tmp_path / "rows"))
+async def ledger(
+    request: pytest.FixtureRequest, database_url: str, tmp_path: Path
+) -> AsyncIterator[Ledger]:
+    """A ledger with a spool, closed at the end. Its patience may be a parameter."""
+    ledger = Ledger(Spool(tmp_path / "rows"), getattr(request, "param", PATIENCE))
     yield ledger
     assert await asyncio.to_thread(ledger.writer.close) == 0
 
@@ -303,6 +306,7 @@ async def test_a_disk_that_hangs(
     assert set(statuses()) <= {"failed"}
 
 
+@pytest.mark.parametrize("ledger", [PLENTY], indirect=True)
 async def test_more_than_a_group(ledger: Ledger) -> None:
     """Any number of rows may come at once."""
     writes = [ledger.writer.open(opening_row(CallRecord(a_call()), POLICY)) for _ in range(1_200)]
@@ -393,6 +397,7 @@ def make_read_only(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ledger", [PLENTY], indirect=True)
 async def test_a_server_that_became_read_only(ledger: Ledger) -> None:
     """After a failover to a replica, rows wait for the server that takes them."""
     engine = get_engine()
@@ -419,7 +424,7 @@ async def test_a_server_that_is_gone_under_load(
     url = own_postgres_server.url(own_postgres_server.create_database())
     monkeypatch.setenv("DATABASE_URL", url)
     await asyncio.to_thread(upgrade, url)
-    ledger = Ledger(Spool(tmp_path / "rows"))
+    ledger = Ledger(Spool(tmp_path / "rows"), PLENTY)
     done = asyncio.Event()
     serving = [asyncio.create_task(ledger.one_after_the_other(done)) for _ in range(20)]
     await until(lambda: len(statuses()) > 20)
@@ -436,6 +441,7 @@ async def test_a_server_that_is_gone_under_load(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger", [PLENTY], indirect=True)
 async def test_a_full_database(ledger: Ledger) -> None:
     """When the database has no room, rows are spooled; when it has, they are there. No restart."""
     event.listen(ledger.writer._engine, "connect", _limit_pages)

@@ -6,11 +6,11 @@ All faults are reported at once, by variable, and never with a secret's value.
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .exceptions import LLMConfigurationError
@@ -38,8 +38,8 @@ from .types.images import ImageQuality
 def _setting(
     name: str, default: Any, description: str, legacy: str | None = None, **bounds: Any
 ) -> Any:
-    """A field read from ``LLM_<NAME>`` or from its legacy name."""
-    aliases = AliasChoices(f"LLM_{name}", *([legacy] if legacy else []))
+    """A field read from ``LLM_<NAME>`` or from the name that earlier installations used."""
+    aliases = AliasChoices(f"LLM_{name}", legacy or name)
     return Field(default, validation_alias=aliases, description=description, **bounds)
 
 
@@ -64,8 +64,8 @@ class LLMConfig(
         hide_input_in_errors=True,
     )
 
-    openai_admin_key: ApiKey | None = _setting(
-        "OPENAI_ADMIN_KEY", None, "OpenAI's admin key, for `reconcile` alone: it sees the costs."
+    openai_admin_key: ApiKey | None = Field(
+        None, description="OpenAI's admin key, for `reconcile` alone: it sees the costs."
     )
     providers: Providers = Field(
         default_factory=dict,
@@ -80,14 +80,13 @@ class LLMConfig(
         "MODEL",
         None,
         "Model (or role, or `provider:model`) of calls that name none; the role `fast` by default.",
-        "OPENAI_MODEL",
+        legacy="OPENAI_MODEL",
         max_length=150,
     )
     temperature: float | None = _setting(
         "TEMPERATURE",
         None,
         "Sent when a call gives none; unset, the model's own default holds.",
-        "TEMPERATURE",
         ge=0,
         le=2,
     )
@@ -95,7 +94,6 @@ class LLMConfig(
         "MAX_TOKENS",
         None,
         "Cap on visible plus reasoning tokens of calls that give none; unset, no cap is sent.",
-        "MAX_TOKENS",
         ge=1,
         lt=2**31,
     )
@@ -103,7 +101,6 @@ class LLMConfig(
         "REQUEST_TIMEOUT",
         120.0,
         "Deadline of a whole call in seconds: queueing, attempts and waits together.",
-        "REQUEST_TIMEOUT",
         gt=0,
         le=86_400,
     )
@@ -111,67 +108,56 @@ class LLMConfig(
         "MAX_RETRIES",
         2,
         "HTTP requests after the first, retries and re-asks together.",
-        "MAX_RETRIES",
         ge=0,
         le=20,
     )
-    write_timeout: float = _setting(
-        "WRITE_TIMEOUT",
+    write_timeout: float = Field(
         2.0,
-        "How long in seconds a call waits for its row, database and spool together.",
+        description="How long in seconds a call waits for its row, database and spool together.",
         gt=0,
         le=60,
     )
-    spool_dir: OwnFolder | None = _setting(
-        "SPOOL_DIR",
+    spool_dir: OwnFolder | None = Field(
         None,
-        "Folder where rows wait while the database is away; `llm_services/spool` in "
+        description="Folder where rows wait while the database is away; `llm_services/spool` in "
         "`$XDG_STATE_HOME` (or `~/.local/state`) when unset.",
     )
-    price_overrides: ReadableFile | None = _setting(
-        "PRICE_OVERRIDES", None, "JSON file of prices that go before the bundled ones."
+    price_overrides: ReadableFile | None = Field(
+        None, description="JSON file of prices that go before the bundled ones."
     )
     image_model: str | None = _setting(
         "IMAGE_MODEL",
         None,
         "What the role `image` stands for, unless `LLM_ROLES__IMAGE` says it.",
-        "IMAGE_MODEL",
         max_length=150,
     )
     image_quality: ImageQuality | None = _setting(
         "IMAGE_QUALITY",
         None,
         "What the quality `standard` stands for; unset, the model's `medium`.",
-        "IMAGE_QUALITY",
     )
-    media_dir: WritableFolder | None = _setting(
-        "MEDIA_DIR", None, "Folder where images are kept; unset, they come as `data:` URLs."
+    media_dir: WritableFolder | None = Field(
+        None, description="Folder where images are kept; unset, they come as `data:` URLs."
     )
-    media_base_url: BaseUrl | None = _setting(
-        "MEDIA_BASE_URL",
+    media_base_url: BaseUrl | None = Field(
         None,
-        "Where a web server shows `LLM_MEDIA_DIR`; unset, its images have `file:` URLs.",
+        description="Where a web server shows `LLM_MEDIA_DIR`; unset, images have `file:` URLs.",
     )
     enable_web_search: bool = _setting(
         "ENABLE_WEB_SEARCH",
         default=True,
         description="May calls search the web; searches cost money besides their tokens.",
-        legacy="ENABLE_WEB_SEARCH",
     )
     web_search_context_size: Literal["low", "medium", "high"] = _setting(
         "WEB_SEARCH_CONTEXT_SIZE",
         "medium",
         "How much of the pages found the model reads: `low`, `medium` or `high`.",
-        "WEB_SEARCH_CONTEXT_SIZE",
     )
     log_level: LogLevel | None = _setting(
-        "LOG_LEVEL", None, "Level of the logger `modules.llm_services`.", "LOG_LEVEL"
+        "LOG_LEVEL", None, "Level of the logger `modules.llm_services`."
     )
     log_requests: bool = _setting(
-        "LOG_REQUESTS",
-        default=False,
-        description="One log line per call, without content.",
-        legacy="LOG_REQUESTS",
+        "LOG_REQUESTS", default=False, description="One log line per call, without content."
     )
 
     def provider(self, name: str) -> ProviderSettings:
@@ -190,7 +176,7 @@ class LLMConfig(
 
     def variable(self, setting: str) -> str:
         """The variable that a setting was read from, for errors that are found later."""
-        return _variable(variables_of(type(self).model_fields[setting])[:1])
+        return _variable(variables_of(setting)[:1])
 
     @model_validator(mode="after")
     def _check_media(self) -> "LLMConfig":
@@ -232,8 +218,8 @@ def _read(repaired: Mapping[str, Any]) -> tuple[LLMConfig | None, list[str], boo
 
 def _default(name: str) -> Any:
     fields = LLMConfig.model_fields
-    field = fields.get(name) or next(f for f in fields.values() if name in variables_of(f))
-    return field.get_default(call_default_factory=True)
+    setting = next(s for s in fields if name == s or name in variables_of(s))
+    return fields[setting].get_default(call_default_factory=True)
 
 
 def environment_key() -> tuple[tuple[str, str], ...]:
@@ -248,7 +234,8 @@ def environment_key() -> tuple[tuple[str, str], ...]:
 
 
 def _fault(entry: Any) -> str:
-    location = [str(part)[:80] for part in entry["loc"] if part != "[key]"]
+    names = takewhile(lambda part: isinstance(part, str), entry["loc"])  # 0 is a place in a list
+    location = [name[:80] for name in names if name != "[key]"]
     message = str(entry["msg"]).removeprefix("Value error, ")
     return f"{_variable(location)}: {message}" if location else message
 
@@ -257,19 +244,20 @@ def _variable(location: list[str]) -> str:
     """The variable that the user set, of the several names that a setting may have."""
     if location[0] in LLMConfig.model_fields:
         return "__".join(["LLM_" + location[0].upper(), *(part.upper() for part in location[1:])])
-    names = next(n for n in map(variables_of, LLMConfig.model_fields.values()) if location[0] in n)
+    names = next(n for n in map(variables_of, LLMConfig.model_fields) if location[0] in n)
     return next((name for name in names if name in os.environ), location[0])
 
 
-def variables_of(field: FieldInfo) -> list[str]:
+def variables_of(setting: str) -> list[str]:
     """The variables that a setting is read from, ours first."""
-    alias = field.validation_alias
-    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
+    alias = LLMConfig.model_fields[setting].validation_alias
+    legacy = alias.choices if isinstance(alias, AliasChoices) else []
+    return list(dict.fromkeys([f"LLM_{setting.upper()}", *map(str, legacy)]))
 
 
 _LEGACY_NAMES = tuple(
     name
-    for field in LLMConfig.model_fields.values()
-    for name in variables_of(field)
+    for setting in LLMConfig.model_fields
+    for name in variables_of(setting)
     if not name.startswith("LLM_")
 )

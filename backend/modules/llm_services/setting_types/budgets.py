@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import NoDecode
 
 from modules.llm_services.types.budgets import EVERYBODY, NANO, Account, BudgetPeriod, BudgetScope
@@ -59,20 +59,17 @@ class BudgetSettings(BaseModel):
 
     budgets: Annotated[tuple[Budget, ...], NoDecode, BeforeValidator(_json_list)] = Field(
         default=(),
-        validation_alias=AliasChoices("LLM_BUDGETS"),
         description="JSON list of budgets: `scope` (all, user, tenant, feature), `key` (a name, or "
         "`*` for each by itself), `period` (day, month; UTC), `usd`, `tokens`.",
     )
     budget_default_output_tokens: int = Field(
         4_096,
-        validation_alias=AliasChoices("LLM_BUDGET_DEFAULT_OUTPUT_TOKENS"),
         description="Output that is reserved for a call without `max_tokens`.",
         ge=1,
         le=10_000_000,
     )
     budget_when_unknown: Literal["refuse", "allow"] = Field(
         "refuse",
-        validation_alias=AliasChoices("LLM_BUDGET_WHEN_UNKNOWN"),
         description="What becomes of a call under a budget when its price is not known, its budget "
         "cannot be looked at because the database is away, or it is a batch.",
     )

@@ -1,7 +1,6 @@
 """Settings that belong together; the configuration is made of them."""
 
 from pydantic import (
-    AliasChoices,
     BaseModel,
     Field,
 )
@@ -16,33 +15,28 @@ class PayloadSettings(BaseModel):
 
     payload_mode: PayloadMode = Field(
         "full",
-        validation_alias=AliasChoices("LLM_PAYLOAD_MODE"),
         description="What the ledger keeps of prompts and answers: `full`, `redacted` or `none`; a "
         "call may ask for less, never for more.",
     )
     payload_max_chars: int = Field(
         65_536,
-        validation_alias=AliasChoices("LLM_PAYLOAD_MAX_CHARS"),
         description="Characters that are kept of one text (a message, an answer); the rest is cut.",
         ge=1_000,
         le=10_000_000,
     )
     redactors: str = Field(
         "",
-        validation_alias=AliasChoices("LLM_REDACTORS"),
         description="Redactors of your own, `package.module:function` with commas between them; "
         "they run after the built-in ones.",
     )
     payload_retention_days: int | None = Field(
         None,
-        validation_alias=AliasChoices("LLM_PAYLOAD_RETENTION_DAYS"),
         description="Age at which `purge` removes prompts and answers; unset, never.",
         ge=1,
         le=36_500,
     )
     row_retention_days: int | None = Field(
         None,
-        validation_alias=AliasChoices("LLM_ROW_RETENTION_DAYS"),
         description="Age at which `purge` deletes rows; unset, never. Daily sums stay.",
         ge=1,
         le=36_500,
@@ -54,7 +48,6 @@ class LeaseSettings(BaseModel):
 
     lease_seconds: float = Field(
         20.0,
-        validation_alias=AliasChoices("LLM_LEASE_SECONDS"),
         description="After so long without a sign of life a process's open rows are settled as "
         "interrupted; the same in all processes of a database.",
         ge=1,
@@ -67,19 +60,16 @@ class CacheSettings(BaseModel):
 
     cache_enabled: bool = Field(
         default=False,
-        validation_alias=AliasChoices("LLM_CACHE_ENABLED"),
         description="Whether calls that do not say `cache=` may be answered from the cache. Off: "
         "the same question may be meant to get another answer.",
     )
     cache_dir: str | None = Field(
         None,
-        validation_alias=AliasChoices("LLM_CACHE_DIR"),
         description="Folder of the cache (on a local disk), for processes of one machine and "
         "over restarts; unset, it is in each process's memory.",
     )
     cache_ttl: float = Field(
         86_400,
-        validation_alias=AliasChoices("LLM_CACHE_TTL"),
         description="Seconds for which an answer may be given again. A day: kept longer, it "
         "outlives the model that gave it unnoticed.",
         gt=0,
@@ -87,7 +77,6 @@ class CacheSettings(BaseModel):
     )
     cache_max_mb: int = Field(
         64,
-        validation_alias=AliasChoices("LLM_CACHE_MAX_MB"),
         description="Megabytes of memory (in each process) or of disk; some 20,000 answers. Redis "
         "is bounded by its own `maxmemory`.",
         ge=1,
@@ -95,19 +84,16 @@ class CacheSettings(BaseModel):
     )
     cache_scope: CacheScope = Field(
         "tenant",
-        validation_alias=AliasChoices("LLM_CACHE_SCOPE"),
         description="Who shares answers: one `tenant` (a user where there is none), one `user`, or "
         "all (`shared`). A prompt may hold what others must not see.",
     )
     redis_url: RedisUrl | None = Field(
         None,
-        validation_alias=AliasChoices("LLM_REDIS_URL"),
         description="Redis for what processes share: limits, and the cache, which is there rather "
         "than in `LLM_CACHE_DIR`. Needs the extra `redis`.",
     )
     redis_timeout: float = Field(
         0.1,
-        validation_alias=AliasChoices("LLM_REDIS_TIMEOUT"),
         description="Seconds that a call waits for Redis before it goes on without: far less than "
         "an answer takes.",
         gt=0,
@@ -126,20 +112,17 @@ class GateSettings(BaseModel):
     )
     queue_limit: int = Field(
         1_000,
-        validation_alias=AliasChoices("LLM_QUEUE_LIMIT"),
         description="Requests that may wait for a model; the end of a longer line is served late.",
         ge=0,
     )
     circuit_failures: int = Field(
         10,
-        validation_alias=AliasChoices("LLM_CIRCUIT_FAILURES"),
         description="Requests to a model that fail in a row (no connection, no answer, 5xx) until "
         "nothing is sent to it; a call makes three by default, so that it takes several. 0: never.",
         ge=0,
     )
     circuit_seconds: float = Field(
         10.0,
-        validation_alias=AliasChoices("LLM_CIRCUIT_SECONDS"),
         description="Seconds until one request tries a model that is down: enough for a restart.",
         gt=0,
         le=3_600,

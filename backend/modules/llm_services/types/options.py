@@ -13,11 +13,9 @@ Verbosity = Literal["low", "medium", "high"]
 ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"]
 
 
-class GenerationParameters(TypedDict, total=False):
-    """What is said to the model about how to answer, in neutral names (adapters translate)."""
+class AnsweringOptions(TypedDict, total=False):
+    """How to answer, beyond the parameters that every method names itself."""
 
-    temperature: float
-    max_tokens: int
     top_p: float
     frequency_penalty: float
     presence_penalty: float
@@ -31,7 +29,31 @@ class GenerationParameters(TypedDict, total=False):
     metadata: Mapping[str, str]
 
 
-class GenerationOptions(TypedDict, total=False):
+class GenerationParameters(AnsweringOptions, total=False):
+    """What is said to the model about how to answer, in neutral names (adapters translate)."""
+
+    temperature: float
+    max_tokens: int
+
+
+class ToolRunOptions(AnsweringOptions, total=False):
+    """The keyword parameters of ``run_tools``: those of `GenerationOptions` for each of its rounds,
+    without ``tools`` and ``timeout``, which it has as parameters of its own, and without ``cache``:
+    what tools do and find changes.
+    """
+
+    tool_choice: ToolChoice
+    parallel_tool_calls: bool
+    max_retries: int
+    feature: str
+    tenant: str
+    conversation_id: str
+    context: Mapping[str, JsonValue]
+    payload_mode: PayloadMode
+    idempotency_key: str
+
+
+class GenerationOptions(ToolRunOptions, total=False):
     """The closed set of keyword parameters of ``generate_response`` and its structured twin.
 
     ``top_p`` .. ``metadata`` go to the model, and so do ``tools`` (functions with type hints,
@@ -49,55 +71,7 @@ class GenerationOptions(TypedDict, total=False):
     ``LLM_CACHE_ENABLED`` decides. ``cache_scope`` says who shares answers (see `CacheScope`).
     """
 
-    top_p: float
-    frequency_penalty: float
-    presence_penalty: float
-    stop: str | Sequence[str]
-    seed: int
-    logit_bias: Mapping[str, int]
-    reasoning_effort: ReasoningEffort
-    verbosity: Verbosity
-    service_tier: ServiceTier
-    prompt_cache_key: str
-    metadata: Mapping[str, str]
     tools: Sequence[Tool]
-    tool_choice: ToolChoice
-    parallel_tool_calls: bool
     timeout: float
-    max_retries: int
     cache: bool | float
     cache_scope: CacheScope
-    feature: str
-    tenant: str
-    conversation_id: str
-    context: Mapping[str, JsonValue]
-    payload_mode: PayloadMode
-    idempotency_key: str
-
-
-class ToolRunOptions(TypedDict, total=False):
-    """The keyword parameters of ``run_tools``: those of `GenerationOptions` for each of its rounds,
-    without ``tools`` and ``timeout``, which it has as parameters of its own, and without ``cache``:
-    what tools do and find changes.
-    """
-
-    top_p: float
-    frequency_penalty: float
-    presence_penalty: float
-    stop: str | Sequence[str]
-    seed: int
-    logit_bias: Mapping[str, int]
-    reasoning_effort: ReasoningEffort
-    verbosity: Verbosity
-    service_tier: ServiceTier
-    prompt_cache_key: str
-    metadata: Mapping[str, str]
-    tool_choice: ToolChoice
-    parallel_tool_calls: bool
-    max_retries: int
-    feature: str
-    tenant: str
-    conversation_id: str
-    context: Mapping[str, JsonValue]
-    payload_mode: PayloadMode
-    idempotency_key: str
