@@ -179,13 +179,13 @@ async def test_callers_that_hold_uncommitted_writes(ledger: Ledger) -> None:
 async def test_in_order_while_it_serves(ledger: Ledger, locks: Callable[[], Lock]) -> None:
     """Calls go on while the spool is drained, and settle rows that were opened in it."""
     lock = locks()
-    await ledger.calls(300)
+    await ledger.calls(60)
     done = asyncio.Event()
     serving = asyncio.create_task(ledger.one_after_the_other(done))
     lock.release()
-    await until(lambda: len(statuses()) > 300)
+    await until(lambda: len(statuses()) > 60)
     done.set()
-    count = 300 + await serving
+    count = 60 + await serving
     await until(lambda: statuses() == ["completed"] * count)
 
 
