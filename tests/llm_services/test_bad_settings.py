@@ -22,8 +22,8 @@ SOME = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 VENDOR_KEYS = [
-    variables_of(field)[1]
-    for name, field in VendorSettings.model_fields.items()
+    variables_of(name)[1]
+    for name in VendorSettings.model_fields
     if name.endswith("_api_key") and "openai" not in name
 ]
 MORE_BAD: list[tuple[str, str]] = [

@@ -30,17 +30,10 @@ from .setting_types import (
     Roles,
     VendorSettings,
     WritableFolder,
+    also_named,
     state_folder,
 )
 from .types.images import ImageQuality
-
-
-def _setting(
-    name: str, default: Any, description: str, legacy: str | None = None, **bounds: Any
-) -> Any:
-    """A field read from ``LLM_<NAME>`` or from the name that earlier installations used."""
-    aliases = AliasChoices(f"LLM_{name}", legacy or name)
-    return Field(default, validation_alias=aliases, description=description, **bounds)
 
 
 class LLMConfig(
@@ -76,35 +69,35 @@ class LLMConfig(
         default_factory=dict,
         description="What a role stands for: `LLM_ROLES__<ROLE>=provider:model`.",
     )
-    model: str | None = _setting(
+    model: str | None = also_named(
         "MODEL",
         None,
         "Model (or role, or `provider:model`) of calls that name none; the role `fast` by default.",
-        legacy="OPENAI_MODEL",
+        other="OPENAI_MODEL",
         max_length=150,
     )
-    temperature: float | None = _setting(
+    temperature: float | None = also_named(
         "TEMPERATURE",
         None,
         "Sent when a call gives none; unset, the model's own default holds.",
         ge=0,
         le=2,
     )
-    max_tokens: int | None = _setting(
+    max_tokens: int | None = also_named(
         "MAX_TOKENS",
         None,
         "Cap on visible plus reasoning tokens of calls that give none; unset, no cap is sent.",
         ge=1,
         lt=2**31,
     )
-    request_timeout: float = _setting(
+    request_timeout: float = also_named(
         "REQUEST_TIMEOUT",
         120.0,
         "Deadline of a whole call in seconds: queueing, attempts and waits together.",
         gt=0,
         le=86_400,
     )
-    max_retries: int = _setting(
+    max_retries: int = also_named(
         "MAX_RETRIES",
         2,
         "HTTP requests after the first, retries and re-asks together.",
@@ -125,13 +118,13 @@ class LLMConfig(
     price_overrides: ReadableFile | None = Field(
         None, description="JSON file of prices that go before the bundled ones."
     )
-    image_model: str | None = _setting(
+    image_model: str | None = also_named(
         "IMAGE_MODEL",
         None,
         "What the role `image` stands for, unless `LLM_ROLES__IMAGE` says it.",
         max_length=150,
     )
-    image_quality: ImageQuality | None = _setting(
+    image_quality: ImageQuality | None = also_named(
         "IMAGE_QUALITY",
         None,
         "What the quality `standard` stands for; unset, the model's `medium`.",
@@ -143,20 +136,20 @@ class LLMConfig(
         None,
         description="Where a web server shows `LLM_MEDIA_DIR`; unset, images have `file:` URLs.",
     )
-    enable_web_search: bool = _setting(
+    enable_web_search: bool = also_named(
         "ENABLE_WEB_SEARCH",
         default=True,
         description="May calls search the web; searches cost money besides their tokens.",
     )
-    web_search_context_size: Literal["low", "medium", "high"] = _setting(
+    web_search_context_size: Literal["low", "medium", "high"] = also_named(
         "WEB_SEARCH_CONTEXT_SIZE",
         "medium",
         "How much of the pages found the model reads: `low`, `medium` or `high`.",
     )
-    log_level: LogLevel | None = _setting(
+    log_level: LogLevel | None = also_named(
         "LOG_LEVEL", None, "Level of the logger `modules.llm_services`."
     )
-    log_requests: bool = _setting(
+    log_requests: bool = also_named(
         "LOG_REQUESTS", default=False, description="One log line per call, without content."
     )
 

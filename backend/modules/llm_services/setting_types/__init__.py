@@ -16,6 +16,7 @@ from .values import (
     RedisUrl,
     Roles,
     WritableFolder,
+    also_named,
     state_folder,
 )
 from .vendors import VendorSettings
@@ -41,5 +42,6 @@ __all__ = [
     "Roles",
     "VendorSettings",
     "WritableFolder",
+    "also_named",
     "state_folder",
 ]

@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -27,6 +28,16 @@ ApiFormat = Literal["responses", "chat"]
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NOT_IN_A_KEY = re.compile(r"[^\x21-\x7e]")
+
+
+def also_named(
+    name: str, default: Any, description: str, other: str | None = None, **bounds: Any
+) -> Any:
+    """A setting read from ``LLM_<NAME>`` or, as users and vendors name it, from ``<NAME>`` (or
+    ``other``).
+    """
+    aliases = AliasChoices(f"LLM_{name}", other or name)
+    return Field(default, validation_alias=aliases, description=description, **bounds)
 
 
 def _clean_key(value: object) -> object:

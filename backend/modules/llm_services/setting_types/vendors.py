@@ -2,33 +2,28 @@
 
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import BaseModel
 
-from .values import ApiKey, BaseUrl, ProviderSettings
+from .values import ApiKey, BaseUrl, ProviderSettings, also_named
 
 _AZURE_V1 = "/openai/v1"
 
 
-def _variable(name: str, description: str) -> Any:
-    """A setting read from ``LLM_<NAME>`` or from ``<NAME>``."""
-    aliases = AliasChoices(f"LLM_{name}", name)
-    return Field(None, validation_alias=aliases, description=description)
-
-
 def _key(provider: str) -> Any:
-    return _variable(f"{provider.upper()}_API_KEY", f"Key of the `{provider}` provider.")
+    return also_named(f"{provider.upper()}_API_KEY", None, f"Key of the `{provider}` provider.")
 
 
 class VendorSettings(BaseModel):
     """The usual variables; ``LLM_PROVIDERS__<NAME>__{API_KEY,BASE_URL}`` go before them."""
 
     openai_api_key: ApiKey | None = _key("openai")
-    openai_base_url: BaseUrl | None = _variable(
-        "OPENAI_BASE_URL", "Endpoint of the `openai` provider; OpenAI's own by default."
+    openai_base_url: BaseUrl | None = also_named(
+        "OPENAI_BASE_URL", None, "Endpoint of the `openai` provider; OpenAI's own by default."
     )
     azure_openai_api_key: ApiKey | None = _key("azure_openai")
-    azure_openai_endpoint: BaseUrl | None = _variable(
+    azure_openai_endpoint: BaseUrl | None = also_named(
         "AZURE_OPENAI_ENDPOINT",
+        None,
         "Azure resource, such as https://name.openai.azure.com; its v1 API is used.",
     )
     anthropic_api_key: ApiKey | None = _key("anthropic")
