@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := backend tests alembic docs benchmarks
 export PYTHONPATH := backend
+# Every process would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo serve sandbox test live check bench bench-ledger fix lock clean
 .DEFAULT_GOAL := help

@@ -128,7 +128,9 @@ class PostgresServer:
     def create_database(self, template: str | None = None) -> str:
         """Make a database with a fresh name, empty or as a copy of another; return the name."""
         name = f"test_{secrets.token_hex(8)}"
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}"')
+        source = template or "template0"
+        # Copied as files: three times as fast as through the log, where nothing is synced.
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY FILE_COPY')
         return name
 
     def drop_database(self, name: str) -> None:

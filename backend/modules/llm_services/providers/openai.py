@@ -47,16 +47,17 @@ from .limits import check_call
 from .received import is_stream, read_reply
 from .response_guard import (
     ACCEPTED_ENCODINGS,
+    HOOKS,
     REPLY_LIMIT,
     broken,
     chunks,
     content,
-    guard,
     unconnected,
 )
 from .sdk_log import keep_content_out_of_log
 from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
+from .tls import tls
 from .verdict import usable_in_thread
 
 CONNECT_TIMEOUT = 5.0
@@ -82,15 +83,14 @@ class OpenAIProvider:
         )
         key = settings.api_key.get_secret_value() if settings.api_key else _NO_KEY
         self._mask = KeyMask(key)
-        timeout = Timeout(None, connect=CONNECT_TIMEOUT)
         keep_content_out_of_log()
         self._client = AsyncOpenAI(
             api_key=key,
             base_url=settings.base_url,
             max_retries=0,
-            timeout=timeout,
+            timeout=Timeout(None, connect=CONNECT_TIMEOUT),
             default_headers={"Accept-Encoding": ACCEPTED_ENCODINGS},
-            http_client=DefaultAsyncHttpxClient(timeout=timeout, event_hooks={"response": [guard]}),
+            http_client=DefaultAsyncHttpxClient(verify=tls(), event_hooks=HOOKS),
         )
 
     async def aclose(self) -> None:

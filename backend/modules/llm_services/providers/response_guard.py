@@ -43,6 +43,10 @@ async def guard(response: httpx2.Response) -> None:
     response.stream = _Guarded(stream, packing, _FAILURE_LIMIT if failed else None)
 
 
+HOOKS = {"response": [guard]}
+"""What a client of ours listens to."""
+
+
 async def content(response: httpx2.Response, limit: float | None = None) -> bytes:
     """A whole body. Raises `LLMBadResponseError` for one that is beyond ``limit`` bytes, usually
     `REPLY_LIMIT`.
