@@ -159,6 +159,22 @@ async def test_whom_the_provider_told_to_wait_asks_nobody(line_of: Callable[...,
             await refused
 
 
+async def test_what_one_process_is_told_holds_for_all(line_of: Callable[..., Line]) -> None:
+    """The pause of a 429 is shared: it may grow, and is never cut short."""
+    ours, theirs = line_of(rpm=1_000), line_of(rpm=1_000)
+    for seconds in (30, 50, 0.001):
+        ours.pause(seconds)
+        await until_given_back(ours)
+    with pytest.raises(LLMOverloadedError) as caught:
+        await theirs.enter(0, 5)
+    assert caught.value.retry_after == pytest.approx(50, abs=15)
+    ours.pause(5_000)  # no provider is believed for longer than a minute
+    await until_given_back(ours)
+    with pytest.raises(LLMOverloadedError) as caught:
+        await line_of(rpm=1_000).enter(0, 5)
+    assert caught.value.retry_after == pytest.approx(60, abs=15)
+
+
 def test_the_url_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may hold a password; what is no URL of Redis is named without quoting it."""
     monkeypatch.setenv("LLM_REDIS_URL", "redis://:s3cret@localhost/0")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Clock: TypeAlias = Callable[[], float]
 _NAP = 0.1  # seconds after which the first in line looks again, whatever it was told
-_LONGEST_PAUSE = 60.0  # seconds: then one request asks whether the provider still means it
+LONGEST_PAUSE = 60.0  # seconds: then one request asks whether the provider still means it
 _MOMENT = 0.001
 _FRESH = 0.05  # seconds: reading headers costs more than the rest of the gate
 
@@ -193,7 +193,7 @@ class Line:
 
     def pause(self, seconds: float) -> None:
         """The provider wants to be left alone: by all, not only by the one that it told."""
-        until = self._clock() + min(seconds, _LONGEST_PAUSE)
+        until = self._clock() + min(seconds, LONGEST_PAUSE)
         self._paused_until = max(self._paused_until, until)
 
     def _wake(self) -> None:

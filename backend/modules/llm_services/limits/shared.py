@@ -29,10 +29,12 @@ _LEASE = 10.0  # seconds for which a killed process keeps its places
 _PAUSE = 2.0  # seconds until a Redis that is away is asked again
 _SEEN = 60.0  # seconds for which a process that says nothing counts
 _PREFIX = "llm:limits:"
+_KEYS = ("log", "tokens", "places", "processes", "pause")
 
-# Of a model: the log of the last minute, its tokens by request, places in use, processes at work.
+# Of a model: the log of the last minute, its tokens by request, places in use, processes at work,
+# and for how long its provider wants to be left alone.
 _TAKE = """
-local log, tokens, places, processes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local log, tokens, places, processes, pause = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, process = ARGV[1], ARGV[2]
 local most, rpm, tpm = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local wanted, window = tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -50,6 +52,8 @@ redis.call('ZREMRANGEBYSCORE', processes, '-inf', now - seen)
 redis.call('ZADD', processes, now, process)
 redis.call('PEXPIRE', processes, seen)
 local here = redis.call('ZCARD', processes)
+local paused = redis.call('PTTL', pause)
+if paused > 0 then return {0, paused, here} end
 local wait = -1
 if most > 0 and redis.call('ZCARD', places) >= most then wait = 0 end
 local sent = redis.call('ZCARD', log)
@@ -87,6 +91,11 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 redis.call('ZADD', KEYS[3], 'XX', now + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[3], ARGV[2])
+"""
+_PAUSE_ALL = """
+if redis.call('PTTL', KEYS[5]) < tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[5], 1, 'PX', ARGV[1])
+end
 """
 
 
@@ -139,6 +148,10 @@ class SharedLimits:
         """A request is over; ``tokens`` is what it took, when that is known."""
         self._start(self._ask(_GIVE_BACK, name, place, -1 if tokens is None else tokens))
 
+    def pause(self, name: str, seconds: float) -> None:
+        """A provider wants to be left alone for so long, by every process."""
+        self._start(self._ask(_PAUSE_ALL, name, max(_ms(seconds), 1)))
+
     def keep(self, name: str, place: str) -> "asyncio.Task[None]":
         """Renew a place's lease until the task is cancelled."""
         return asyncio.create_task(self._keep(name, place))
@@ -171,7 +184,7 @@ class SharedLimits:
             return None
         try:
             async with asyncio.timeout(self._patience):
-                said = await self._client().eval(script, 4, *_keys(name), *arguments)
+                said = await self._client().eval(script, len(_KEYS), *_keys(name), *arguments)
         except (RedisError, OSError, TimeoutError) as error:
             self._went_away(error)
             return None
@@ -197,7 +210,7 @@ class SharedLimits:
 
 def _keys(name: str) -> list[str]:
     """Braces keep the keys of a model on one node of a cluster."""
-    return [f"{_PREFIX}{{{name}}}:{what}" for what in ("log", "tokens", "places", "processes")]
+    return [f"{_PREFIX}{{{name}}}:{what}" for what in _KEYS]
 
 
 def _ms(seconds: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .line import Line, Ticket
+from .line import LONGEST_PAUSE, Line, Ticket
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,6 +55,11 @@ class SharedLine(Line):
         if self._alone:
             return super()._wait_for(tokens, ahead)
         return max(self._held_back(tokens), self._told_until - self._clock())
+
+    def pause(self, seconds: float) -> None:
+        """See `Line.pause`: the other processes are told."""
+        super().pause(seconds)
+        self._shared.pause(self._name, min(seconds, LONGEST_PAUSE))
 
     def leave(self, ticket: Ticket, tokens: int | None) -> None:
         """See `Line.leave`."""
