@@ -282,9 +282,8 @@ async def test_a_vector_that_is_missing_is_told(
 ) -> None:
     """A gap in the test is no outage of the vendor."""
     fake.vectors(vectors)
-    with pytest.raises(BaseExceptionGroup) as caught:
+    with pytest.raises(UnscriptedError, match=r"no vector|2 vectors"):
         await fake.generate_embeddings(["rook"])
-    assert caught.group_contains(UnscriptedError)
 
 
 @pytest.mark.parametrize("form", ["mp3", "opus", "aac", "flac", "wav", "pcm"])

@@ -12,6 +12,12 @@ async def all_of(answers: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(answer) for answer in answers]
-    except ExceptionGroup as errors:  # not `except*`: it wraps what is raised inside it again
-        raise errors.exceptions[0] from None
+    except BaseExceptionGroup as errors:  # not `except*`: it wraps what is raised inside it again
+        raise _gravest(errors) from None
     return [task.result() for task in tasks]
+
+
+def _gravest(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error, unless one is no ``Exception``: such a one is not to be handled."""
+    fatal = (error for error in errors.exceptions if not isinstance(error, Exception))
+    return next(fatal, errors.exceptions[0])
