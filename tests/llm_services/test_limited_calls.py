@@ -80,7 +80,8 @@ async def test_no_room_is_a_failed_row(llm: LLMServicesProvider, vendor: Sandbox
     assert len(ended) == 2
     for row in ended:
         assert (row["status"], bool(row["maybe_paid"])) == ("failed", False)
-        assert not row["attempts"]
+        assert row["attempts"] in ([], "[]")
+        assert row["retry_attempt"] == 0
 
 
 @ONE_SQLITE

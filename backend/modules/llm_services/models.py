@@ -39,7 +39,9 @@ class LLMRequest(Base):
     ``failed`` and ``cancelled``. NULL means "not known" everywhere: an unknown price or token
     count is never 0. Narrow columns come first and the wide ones last and deferred, so that lists
     never read prompts. ``temperature`` and ``max_tokens`` are NOT NULL by inheritance: they hold
-    1.0 and 0 when nothing was asked for (0 = no cap was sent).
+    1.0 and 0 when nothing was asked for (0 = no cap was sent). ``attempts`` lists the requests that
+    were made of the vendor and ``retry_attempt`` counts them: none for what was refused or came
+    from the cache. Of a row that is open, or was left by a crash, nobody knows: NULL and 1.
     """
 
     __tablename__ = "llm_requests"
