@@ -8,8 +8,6 @@ from typing import TypedDict
 
 import pytest
 
-from modules.llm_services.providers import openai, response_guard
-from modules.llm_services.providers.formats import speech
 from modules.llm_services.public import (
     LLMBadResponseError,
     LLMProviderError,
@@ -85,13 +83,13 @@ async def test_a_body_over_the_limit_is_refused(
     fault: Fault, proxy: FaultProxy, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What counts are the bytes that come out. It is not asked for again: it would be as large."""
-    monkeypatch.setattr(response_guard, "REPLY_LIMIT", 2**20)
-    monkeypatch.setattr(openai, "REPLY_LIMIT", 2**20)
-    monkeypatch.setattr(speech, "MAX_BODY", 2**20)
+    monkeypatch.setenv("LLM_REPLY_MAX_MB", "1")
     proxy.arm(fault)
     ended = await run_all(KINDS, proxy)
     assert stories(ended) == {k.name: (*BAD, 1, True) for k in KINDS}
-    assert all("over the limit" in end.row["error_message"] for end in ended.values())
+    assert all(
+        "limit of 1 MB (LLM_REPLY_MAX_MB)" in end.row["error_message"] for end in ended.values()
+    )
 
 
 @on_sqlite
@@ -103,7 +101,7 @@ async def test_a_bomb_does_not_fill_the_memory(proxy: FaultProxy, database_url: 
     async with open_llm_services() as llm:
         with pytest.raises(LLMBadResponseError, match="over the limit of 64 MB"):
             await llm.generate_response(RIVERS, model="gpt-4o")
-    assert peak_of_memory() - before < 2.5 * response_guard.REPLY_LIMIT
+    assert peak_of_memory() - before < 2.5 * 64_000_000
 
 
 def peak_of_memory() -> int:

@@ -151,8 +151,11 @@ async def test_a_stream_has_a_limit_too(
     proxy: FaultProxy, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream without end does not fill the memory: it is cut, with an error."""
-    monkeypatch.setattr("modules.llm_services.providers.openai.REPLY_LIMIT", 5_000)
-    proxy.arm(after_half("long", b": ping\n" * 5_000))
+    monkeypatch.setenv("LLM_PROVIDERS__OPENAI__REPLY_MAX_MB", "2")  # goes before the other
+    monkeypatch.setenv("LLM_REPLY_MAX_MB", "1")
+    proxy.arm(after_half("long", b": ping\n" * 300_000))
     ended = await run_all(STREAMS, proxy)
     assert stories(ended) == {k.name: (*BAD, 1, True) for k in STREAMS}
-    assert all("over the limit" in end.row["error_message"] for end in ended.values())
+    limits = {"stream": 2, "stream of chat": 1, "stream of an object": 2}
+    for name, end in ended.items():
+        assert f"over the limit of {limits[name]} MB" in end.row["error_message"], name

@@ -41,6 +41,8 @@ MORE_BAD: list[tuple[str, str]] = [
     *[("LLM_QUEUE_LIMIT", value) for value in ("-1", "x")],
     *[("LLM_CIRCUIT_FAILURES", value) for value in ("-1", "1.5")],
     *[("LLM_CIRCUIT_SECONDS", value) for value in ("0", "nan")],
+    *[("LLM_REPLY_MAX_MB", value) for value in ("0", "1.5", "10001")],
+    ("LLM_PROVIDERS__X__REPLY_MAX_MB", "0"),
     *[("LLM_LIMITS", value) for value in ("5", "[")],
     *[("LLM_SPOOL_DIR", value) for value in ("", " ", "/proc/no", "x" * 5_000)],
     *[("LLM_PRICE_OVERRIDES", value) for value in ("", " ", "/", "x" * 5_000)],

@@ -12,6 +12,7 @@ from modules.llm_services.providers import response_guard
 from modules.llm_services.providers.key_mask import KeyMask
 from modules.llm_services.providers.response_guard import content, guard, unconnected
 
+LIMIT = 2**30
 KEY = "SENTINEL+key/7f3a9c41d2e8b650="
 
 
@@ -53,14 +54,14 @@ async def guarded(status: int, packing: str | None, *pieces: bytes) -> httpx2.Re
 async def test_a_body_is_unpacked_however_it_is_cut(packing: str | None, packed: bytes) -> None:
     """A byte at a time, or all at once."""
     for pieces in ([packed], [packed[n : n + 1] for n in range(len(packed))]):
-        assert await content(await guarded(200, packing, *pieces)) == b"hello"
+        assert await content(await guarded(200, packing, *pieces), LIMIT) == b"hello"
 
 
 @pytest.mark.parametrize("packing", ["br", "zstd", "gzip, gzip", "x" * 999, "gzip", "deflate"])
 async def test_a_body_that_cannot_be_unpacked_is_no_answer(packing: str) -> None:
     """What was not asked for is refused, and so is what is not what it says."""
     with pytest.raises(LLMBadResponseError, match="packed as") as caught:
-        await content(await guarded(200, packing, b"hello"))
+        await content(await guarded(200, packing, b"hello"), LIMIT)
     assert caught.value.status_code == 200
     assert len(caught.value.message) < 200
 
@@ -78,13 +79,16 @@ async def test_a_failure_that_cannot_be_unpacked_is_still_a_failure(
     packing: str, body: bytes
 ) -> None:
     """Its status says what it is."""
-    assert await content(await guarded(500, packing, body)) == b""
+    assert await content(await guarded(500, packing, body), LIMIT) == b""
 
 
 async def test_the_body_of_a_failure_is_cut() -> None:
     """Whoever reads a failure whole gets its beginning."""
     pieces = [b"x" * 10**5] * 10
-    assert len(await content(await guarded(500, None, *pieces))) == response_guard._FAILURE_LIMIT
+    assert (
+        len(await content(await guarded(500, None, *pieces), LIMIT))
+        == response_guard._FAILURE_LIMIT
+    )
 
 
 async def test_the_key_leaves_with_the_request() -> None:

@@ -160,6 +160,7 @@ class LLMConfig(
             update={
                 "api_key": given.api_key or usual.api_key,
                 "base_url": given.base_url or usual.base_url,
+                "reply_max_mb": given.reply_max_mb or self.reply_max_mb,
             }
         )
 

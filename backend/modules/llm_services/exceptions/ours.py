@@ -60,7 +60,7 @@ class LLMRecordingError(LLMError):
 
 
 class LLMOverloadedError(LLMError):
-    """The model's limits leave at a limit for longer than may be waited: nothing was sent."""
+    """The model is at its limits for longer than may be waited: nothing was sent."""
 
     error_type = "Overloaded"
     retryable_by_nature = True

@@ -48,7 +48,6 @@ from .received import is_stream, read_reply
 from .response_guard import (
     ACCEPTED_ENCODINGS,
     HOOKS,
-    REPLY_LIMIT,
     broken,
     chunks,
     content,
@@ -75,6 +74,7 @@ class OpenAIProvider:
         self, name: str, settings: ProviderSettings, api: ApiFormat, heard: Heard = deaf
     ) -> None:
         self.name, self._heard = name, heard
+        self._limit = settings.reply_limit
         self._format = FORMATS[api]
         self._refusals = Refusals()
         self._accepted = self._refusals.accepted
@@ -116,7 +116,7 @@ class OpenAIProvider:
         )
         response = await self._post(wire, await _written(wire, request), call)
         reply = replace(
-            read_reply(wire, response, await content(response), self._mask),
+            read_reply(wire, response, await content(response, self._limit), self._mask),
             http_status=response.status_code,
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,
@@ -143,12 +143,12 @@ class OpenAIProvider:
             mask=self._mask,
         )
         whole = None if is_stream(response) else await self._whole(wire, response)
-        said = chunks(response, REPLY_LIMIT)
+        said = chunks(response, self._limit)
         return ProviderStream(said, streamed.reader(), facts, response.aclose, whole)
 
     async def _whole(self, wire: WireFormat, response: httpx2.Response) -> Reply:
         """The reply of an endpoint that was asked for a stream and answers at once."""
-        return read_reply(wire, response, await content(response), self._mask)
+        return read_reply(wire, response, await content(response, self._limit), self._mask)
 
     async def generate_image(self, call: Call, _attempt: Attempt) -> Reply:
         """A picture for a prompt: one HTTP request."""
@@ -184,7 +184,7 @@ class OpenAIProvider:
         parameters, dropped = self._accepted(call)
         request = Request(call=call, parameters=parameters)
         body = wire.body(request) if parts else await _written(wire, request)
-        limit = wire.limit if isinstance(wire, BinaryFormat) else REPLY_LIMIT
+        limit = min(wire.limit, self._limit) if isinstance(wire, BinaryFormat) else self._limit
         response = await self._post(wire, body, call, files=parts)
         read = await content(response, limit)
         return replace(

@@ -21,8 +21,6 @@ from modules.llm_services.exceptions import (
     LLMProviderError,
 )
 
-REPLY_LIMIT = 64_000_000
-"""Bytes of an answer, unpacked, that are read at most."""
 ACCEPTED_ENCODINGS = "gzip, deflate"
 _PIECE = 2**16
 _FAILURE_LIMIT = 2**18
@@ -47,13 +45,10 @@ HOOKS = {"response": [guard]}
 """What a client of ours listens to."""
 
 
-async def content(response: httpx2.Response, limit: float | None = None) -> bytes:
-    """A whole body. Raises `LLMBadResponseError` for one that is beyond ``limit`` bytes, usually
-    `REPLY_LIMIT`.
-    """
+async def content(response: httpx2.Response, limit: float) -> bytes:
+    """A whole body. Raises `LLMBadResponseError` for one that is beyond ``limit`` bytes."""
     try:
-        pieces = chunks(response, REPLY_LIMIT if limit is None else limit)
-        return b"".join([piece async for piece in pieces])
+        return b"".join([piece async for piece in chunks(response, limit)])
     finally:
         await response.aclose()
 
@@ -105,7 +100,7 @@ def _is_about_certificates(error: BaseException | None) -> bool:
 
 def _too_long(limit: float) -> LLMBadResponseError:
     return LLMBadResponseError(
-        f"the provider's answer is over the limit of {limit / 1_000_000:g} MB",
+        f"the provider's answer is over the limit of {limit / 1_000_000:g} MB (LLM_REPLY_MAX_MB)",
         maybe_billed=True,
         retryable=False,
     )

@@ -7,7 +7,7 @@ from pydantic import (
 
 from modules.llm_services.types import CacheScope, PayloadMode
 
-from .values import Limits, RedisUrl
+from .values import MOST_REPLY_MB, REPLY_MB, Limits, RedisUrl
 
 
 class PayloadSettings(BaseModel):
@@ -102,7 +102,9 @@ class CacheSettings(BaseModel):
 
 
 class GateSettings(BaseModel):
-    """What may be sent to a model at once and in a minute, and what happens when it is down."""
+    """What may be sent to a model at once and in a minute, what happens when it is down, and how
+    much it may answer.
+    """
 
     limits: Limits = Field(
         default_factory=dict,
@@ -126,4 +128,12 @@ class GateSettings(BaseModel):
         description="Seconds until one request tries a model that is down: enough for a restart.",
         gt=0,
         le=3_600,
+    )
+    reply_max_mb: int = Field(
+        REPLY_MB,
+        description="Megabytes of an answer, as it unpacks; more is refused while it comes, for a "
+        "process has one memory. `LLM_PROVIDERS__<NAME>__REPLY_MAX_MB` goes before it. Files of "
+        "batches are read line by line and have no limit.",
+        ge=1,
+        le=MOST_REPLY_MB,
     )

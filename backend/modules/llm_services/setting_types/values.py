@@ -24,6 +24,7 @@ from pydantic_settings import NoDecode
 
 logger = logging.getLogger(__name__)
 
+REPLY_MB, MOST_REPLY_MB = 64, 10_000
 ApiFormat = Literal["responses", "chat"]
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -174,13 +175,21 @@ OwnFolder = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_made_fo
 
 
 class ProviderSettings(BaseModel):
-    """Where a provider is reached. ``api`` says which of OpenAI's formats it speaks."""
+    """Where a provider is reached. ``api`` says which of OpenAI's formats it speaks,
+    ``reply_max_mb`` how large an answer may be; unset, what holds for all.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_key: ApiKey | None = None
     base_url: BaseUrl | None = None
     api: ApiFormat | None = None
+    reply_max_mb: int | None = Field(None, ge=1, le=MOST_REPLY_MB)
+
+    @property
+    def reply_limit(self) -> int:
+        """Bytes of an answer, unpacked, that are read at most."""
+        return (self.reply_max_mb or REPLY_MB) * 1_000_000
 
 
 class LimitSettings(BaseModel):
