@@ -100,6 +100,13 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "store": ("modules/llm_services/cache/memory.py", "import redis"),
         "lazy": ("modules/llm_services/wiring.py", "def f(): from redis.asyncio import Redis"),
     },
+    "one SDK, one file: opentelemetry": {
+        "recording": (
+            "modules/llm_services/recording/recorder.py",
+            "from opentelemetry import trace",
+        ),
+        "lazy": ("modules/llm_services/attribution.py", "def f(): import opentelemetry.trace"),
+    },
     "only front doors and routes know the web framework": {
         "service": ("modules/llm_services/service.py", "from fastapi import Depends"),
         "shared": ("modules/shared/db.py", "from starlette.requests import Request"),

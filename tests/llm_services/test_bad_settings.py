@@ -31,6 +31,8 @@ MORE_BAD: list[tuple[str, str]] = [
     *[("IMAGE_QUALITY", value) for value in ("ultra", "")],
     *[("LLM_MEDIA_DIR", value) for value in ("", " ", "/no/such/folder", "x" * 5_000)],
     *[("LLM_LEASE_SECONDS", value) for value in ("0", "nan", "3601")],
+    *[("LLM_TELEMETRY", value) for value in ("", "on and off")],
+    *[("LLM_TELEMETRY_CONTENT", value) for value in ("", "2")],
     *[("LLM_CACHE_TTL", value) for value in ("0", "nan", "x")],
     *[("LLM_CACHE_MAX_MB", value) for value in ("0", "1.5")],
     *[("LLM_CACHE_SCOPE", value) for value in ("", "all")],

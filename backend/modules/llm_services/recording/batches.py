@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from modules.llm_services import repo
 from modules.llm_services.exceptions import LLMError, LLMRecordingError
+from modules.llm_services.telemetry import Telemetry, log_call
 from modules.llm_services.types import Call
 
 from .payload import PayloadPolicy
@@ -36,11 +37,15 @@ class BatchLedger:
         *,
         patience: float,
         policy: PayloadPolicy | None = None,
+        log_calls: bool = False,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._engine = engine
         self._writer = writer
         self._patience = patience
         self._policy = policy or PayloadPolicy()
+        self._log_calls = log_calls
+        self._telemetry = telemetry or Telemetry(enabled=False)
         self.under_way = UnderWay()
 
     @asynccontextmanager
@@ -110,8 +115,15 @@ class BatchLedger:
         """Write outcomes. The writer keeps what the database refuses for now, and tries again."""
         for start in range(0, len(records), _GROUP):
             group = records[start : start + _GROUP]
-            writes = [self._writer.settle(outcome(record, self._policy)) for record in group]
+            writes = [self._settle(record) for record in group]
             await asyncio.wait([write.done for write in writes], timeout=self._patience)
+
+    def _settle(self, record: CallRecord) -> Write:
+        row = outcome(record, self._policy)
+        self._telemetry.settled_late(record.call, row)
+        if self._log_calls:
+            log_call(record.call, row)
+        return self._writer.settle(row)
 
     async def rows(self, batch_id: UUID) -> list[repo.BatchRow]:
         """The batch's rows, on a connection of their own that is given back at once."""

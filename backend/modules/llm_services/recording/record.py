@@ -1,10 +1,13 @@
 """What happened to one call, kept while it is open: its attempts, its tokens, its money."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from modules.llm_services.exceptions import LLMError
@@ -13,6 +16,9 @@ from modules.llm_services.providers.base import Reply
 from modules.llm_services.redaction import safe_error_text
 from modules.llm_services.types import Call, JsonObject, RequestStatus, Usage
 from modules.llm_services.types.budgets import Reservation
+
+if TYPE_CHECKING:
+    from modules.llm_services.telemetry.observation import Observation
 
 ANSWERED = "answered"
 _NOTHING = Usage(prompt_tokens=0, completion_tokens=0)
@@ -126,6 +132,7 @@ class CallRecord:
     cache_key: str | None = None
     hit: CacheHit | None = None
     reservation: Reservation | None = None
+    observation: Observation | None = None
 
     def begin_attempt(self, part: int | None = None) -> AttemptRecord:
         """Note that another HTTP request is about to be sent."""

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, NoReturn
 
 from anyio import CancelScope
 
 from modules.llm_services.bulk import off_loop, weight
 from modules.llm_services.exceptions import LLMBudgetExceededError, LLMError, LLMRecordingError
+from modules.llm_services.telemetry import Telemetry, log_call
 from modules.llm_services.types import Call, RequestStatus
 
 from .budgets import Budgets
@@ -22,6 +23,8 @@ from .writer import LedgerWriter
 from .writes import Write
 
 logger = logging.getLogger(__name__)
+
+_UNSEEN = nullcontext()  # what a call is in that nobody watches
 
 
 class Recorder:
@@ -36,6 +39,7 @@ class Recorder:
         guarded: GuardedOpening | None = None,
         budgets: Budgets | None = None,
         log_calls: bool = False,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._writer = writer
         self._policy = policy or PayloadPolicy()
@@ -43,6 +47,7 @@ class Recorder:
         self._budgets = budgets
         self._patience = patience
         self._log_calls = log_calls
+        self._telemetry = telemetry or Telemetry(enabled=False)
         self.under_way = UnderWay()
 
     @asynccontextmanager
@@ -56,8 +61,10 @@ class Recorder:
         ``cancelled``. The outcome is in the writer's hands before the caller goes on, so that
         neither a second cancellation nor a closed event loop can lose it.
         """
-        with self.under_way.one():
-            async with self._row(CallRecord(call)) as record:
+        observed = self._telemetry.observe(call)
+        with self.under_way.one(), observed or _UNSEEN:
+            record = CallRecord(observed.call if observed else call, observation=observed)
+            async with self._row(record):
                 yield record
 
     @asynccontextmanager
@@ -77,6 +84,8 @@ class Recorder:
     async def _open(self, record: CallRecord) -> None:
         over = await self._reserve(record)
         row = await off_loop(weight(record.call.messages), opening_row, record, self._policy)
+        if record.observation is not None:
+            record.observation.opened(row)
         await (self._refuse(record, row, over) if over else self._open_row(record, row))
 
     async def _open_row(self, record: CallRecord, row: dict[str, Any]) -> None:
@@ -161,7 +170,12 @@ class Recorder:
             raise refusal
 
     def _settle(self, record: CallRecord) -> Write:
-        return self._writer.settle(outcome(record, self._policy))
+        row = outcome(record, self._policy)
+        if record.observation is not None:
+            record.observation.settled(row)
+        if self._log_calls:
+            log_call(record.call, row)
+        return self._writer.settle(row)
 
     async def _close(self, record: CallRecord) -> None:
         write = self._settle(record)
@@ -170,23 +184,3 @@ class Recorder:
         refusal = write.done.result() if write.done.done() else None
         if refusal is not None:
             logger.error("the outcome of request %s is not recorded: %s", record.call.id, refusal)
-        if self._log_calls:
-            _log(record)
-
-
-def _log(record: CallRecord) -> None:
-    """One event, no content: nothing in it comes from a prompt or an answer."""
-    call, usage = record.call, record.usage
-    logger.info(
-        "request_id=%s operation=%s provider=%s model=%s status=%s ms=%d attempts=%d tokens=%s "
-        "cost=%s",
-        call.id,
-        call.operation,
-        call.provider,
-        call.model,
-        record.status,
-        record.milliseconds,
-        len(record.attempts),
-        usage.total_tokens if usage else None,
-        record.cost,
-    )

@@ -1,7 +1,13 @@
 """What settings are made of: values, cleaned and checked, and groups that belong together."""
 
 from .budgets import Budget, BudgetSettings
-from .groups import CacheSettings, GateSettings, LeaseSettings, PayloadSettings
+from .groups import (
+    CacheSettings,
+    GateSettings,
+    LeaseSettings,
+    PayloadSettings,
+    TelemetrySettings,
+)
 from .values import (
     ApiFormat,
     ApiKey,
@@ -40,6 +46,7 @@ __all__ = [
     "ReadableFile",
     "RedisUrl",
     "Roles",
+    "TelemetrySettings",
     "VendorSettings",
     "WritableFolder",
     "also_named",

@@ -43,6 +43,21 @@ class PayloadSettings(BaseModel):
     )
 
 
+class TelemetrySettings(BaseModel):
+    """What OpenTelemetry is told, when the program has set up an SDK."""
+
+    telemetry: bool = Field(
+        default=True,
+        description="Spans and metrics of calls, for programs that have set up an OpenTelemetry "
+        "SDK; the others pay nothing for it.",
+    )
+    telemetry_content: bool = Field(
+        default=False,
+        description="Whether spans have prompts and answers, as far as the ledger keeps them "
+        "(`LLM_PAYLOAD_MODE`).",
+    )
+
+
 class LeaseSettings(BaseModel):
     """When a process that says nothing is taken to be gone."""
 

@@ -45,6 +45,7 @@ from modules.llm_services.recording import (
 )
 from modules.llm_services.remembering import Remembering
 from modules.llm_services.repo import refresh_daily_usage
+from modules.llm_services.telemetry import Telemetry
 
 from .loops import running_loop
 
@@ -85,6 +86,7 @@ class Runtime:
         self._guarded = GuardedOpening(ledger, self._caretaker)
         policy = configured_policy(config, self.providers)
         self.budgets = configured_budgets(config, self.prices)
+        telemetry = _telemetry(config, self.providers)
         recorder = Recorder(
             self._writer,
             patience=config.write_timeout,
@@ -92,13 +94,21 @@ class Runtime:
             guarded=self._guarded,
             budgets=self.budgets,
             log_calls=config.log_requests,
+            telemetry=telemetry,
         )
         self.remembering = Remembering(_store(config), _endpoints(config, self.providers))
         breaker = Breaker(config.circuit_failures, config.circuit_seconds)
         self.gate = gate or Gate(breaker, configured_limits(config))
         self.executor = Executor(recorder, self.prices, self.remembering, self.gate, pause)
         self.once = Once(KeyLedger(ledger))
-        rows = BatchLedger(ledger, self._writer, patience=config.write_timeout, policy=policy)
+        rows = BatchLedger(
+            ledger,
+            self._writer,
+            patience=config.write_timeout,
+            policy=policy,
+            log_calls=config.log_requests,
+            telemetry=telemetry,
+        )
         self.retention = LedgerRetention(ledger, refresh_daily_usage)
         self._under_way = (recorder.under_way, rows.under_way)
         self.batches = BatchRoad(self.executor, rows, self.prices)
@@ -194,6 +204,15 @@ class Runtime:
         self._writer.close()
         self._ledger.dispose()  # jobs use it without the writer
         self.remembering.store.close()
+
+
+def _telemetry(config: LLMConfig, providers: Iterable[str]) -> Telemetry:
+    urls = {name: config.provider(name).base_url for name in providers}
+    return Telemetry(
+        enabled=config.telemetry,
+        content=config.telemetry_content,
+        endpoints={name: url for name, url in urls.items() if url},
+    )
 
 
 def _store(config: LLMConfig) -> CacheStore:
