@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := backend tests alembic docs benchmarks
+SOURCES := backend tests alembic docs benchmarks deploy
 export PYTHONPATH := backend
 # Every process would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -54,6 +54,19 @@ bench-ledger: $(READY) ## How fast the ledger answers with ROWS (1,000,000) rows
 bench: $(READY) ## Processor time of a call beside the bare SDK and other libraries (QUICK=1, CLIENTS=sdk,module)
 	@PYTHONPATH=backend:. $(BIN)/python -m benchmarks.calls.run $(if $(QUICK),--quick) $(if $(CLIENTS),--clients $(CLIENTS))
 
+.PHONY: docs dist dist-check sbom
+docs: $(READY) ## The documentation as a site in site/, every link checked (SERVE=1: on port 8001)
+	@$(BIN)/mkdocs $(if $(SERVE),serve --dev-addr 127.0.0.1:8001,build --strict --quiet)
+
+dist: $(READY) ## Wheel and sdist, in dist/
+	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null && ls dist
+
+dist-check: dist ## Install the wheel in empty environments, with each extra, and use it (PYTHONS="3.12 3.13")
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python deploy/check_distribution.py $(addprefix --python ,$(PYTHONS))
+
+sbom: $(READY) ## What the backend is made of, as CycloneDX JSON in dist/
+	@$(BIN)/python deploy/sbom.py
+
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix $(SOURCES); $(BIN)/ruff format --quiet $(SOURCES)
 
@@ -62,4 +75,4 @@ lock: $(READY) ## Lock the newest allowed versions, with hashes
 		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock $(UPGRADE)
 
 clean: ## Remove what the targets made
-	@rm -rf $(VENV) .bench .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage backend.db*
+	@rm -rf $(VENV) dist site .bench .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage backend.db*

@@ -1,13 +1,15 @@
-"""The files in `deploy/` are well formed, and ask for metrics and labels that there are."""
+"""The files for operators are well formed, and name metrics, files and settings that there are."""
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
+from modules.llm_services.config import LLMConfig, variables_of
 from modules.llm_services.telemetry import names
 from tests.docs.documents import ROOT
 
@@ -96,3 +98,75 @@ def test_prometheus_takes_what_the_program_sends() -> None:
     config = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))
     assert config["otlp"]["translation_strategy"] == "UnderscoreEscapingWithSuffixes"
     assert [(DEPLOY / name).is_file() for name in config["rule_files"]] == [True]
+
+
+def compose() -> dict[str, Any]:
+    """The services of the compose file, merges done."""
+    return dict(yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8")))
+
+
+def dockerfile() -> list[str]:
+    """The Dockerfile's instructions, continued lines joined."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_image_copies_what_there_is() -> None:
+    """Every file that is copied exists and is not kept out of the build."""
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    let_in = [line.removeprefix("!") for line in ignored if line.startswith("!")]
+    copied = [
+        source
+        for line in dockerfile()
+        if line.startswith("COPY") and "--from" not in line
+        for source in line.split()[1:-1]
+    ]
+    assert copied
+    for source in (one.removeprefix("./") for one in copied):
+        assert (ROOT / source).exists(), source
+        assert source in let_in, source
+
+
+def test_the_image_has_no_rights_and_a_health_check() -> None:
+    """It runs as a user of its own, says whether it is well, and has no build tools."""
+    lines = dockerfile()
+    stages = [number for number, line in enumerate(lines) if line.startswith("FROM")]
+    last = lines[stages[-1] :]
+    assert len(stages) == 2
+    assert [line for line in last if line.startswith("USER")] == ["USER 10001"]
+    assert any(line.startswith("HEALTHCHECK") and "/health" in line for line in last)
+    assert not [line for line in last if "pip" in line]
+    assert any("--require-hashes" in line for line in lines)
+
+
+def test_the_image_installs_extras_that_there_are() -> None:
+    """All but those for tests and documents."""
+    [installed] = [line for line in dockerfile() if "llm-services[" in line]
+    extras = installed.partition("llm-services[")[2].partition("]")[0].split(",")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["optional-dependencies"].keys() - set(extras) == {"arrays", "dev", "docs"}
+
+
+def test_services_wait_for_what_they_need() -> None:
+    """Every dependency and volume exists, and whoever is waited for says when it is well."""
+    file = compose()
+    services = file["services"]
+    for service in services.values():
+        for name, wanted in service.get("depends_on", {}).items():
+            healthy = wanted["condition"] == "service_healthy"
+            assert ("healthcheck" in services[name]) >= healthy
+        volumes = {volume.partition(":")[0] for volume in service.get("volumes", ())}
+        assert volumes <= file["volumes"].keys()
+    assert {"postgres", "redis", "backend", "migrate"} <= services.keys()
+    assert (ROOT / services["backend"]["build"] / "Dockerfile").is_file()
+
+
+def test_services_are_given_settings_that_there_are() -> None:
+    """A misspelt variable would be ignored; a password has no default."""
+    known = {name for field in LLMConfig.model_fields.values() for name in variables_of(field)}
+    environment = compose()["services"]["backend"]["environment"]
+    assert environment.keys() - known == {"DATABASE_URL"}
+    assert ":?" in environment["OPENAI_API_KEY"]
+    assert ":?" in environment["DATABASE_URL"]
+    assert compose()["services"]["sandbox"]["environment"] == {}
+    assert [port.startswith("127.0.0.1:") for port in compose()["services"]["backend"]["ports"]]
