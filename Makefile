@@ -56,7 +56,7 @@ bench: $(READY) ## Processor time of a call beside the bare SDK and other librar
 
 .PHONY: docs dist dist-check sbom
 docs: $(READY) ## The documentation as a site in site/, every link checked (SERVE=1: on port 8001)
-	@$(BIN)/mkdocs $(if $(SERVE),serve --dev-addr 127.0.0.1:8001,build --strict --quiet)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(if $(SERVE),serve --dev-addr 127.0.0.1:8001,build --strict)
 
 dist: $(READY) ## Wheel and sdist, in dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null && ls dist

@@ -24,8 +24,13 @@ from sqlalchemy import create_engine, inspect
 
 os.environ["DATABASE_URL"] = f"sqlite:///{pathlib.Path(sys.argv[1]) / 'backend.db'}"
 command.upgrade(Config(sys.argv[2]), "head")
-assert inspect(create_engine(os.environ["DATABASE_URL"])).has_table("llm_requests")
+engine = create_engine(os.environ["DATABASE_URL"])
+with engine.connect() as connection:
+    assert inspect(connection).has_table("llm_requests")
+engine.dispose()
 
+import main, modules.llm_services.public as public
+assert public.__file__.startswith(sys.prefix) and main.__file__.startswith(sys.prefix)
 from modules.llm_services.public import LLMMessageDTO
 from modules.llm_services.testing import FakeLLMServices
 
@@ -36,7 +41,6 @@ async def ask():
         return answer.content
 
 assert asyncio.run(ask()) == "sand"
-import main
 print("llm-services", version("llm-services"), "on Python", sys.version.split()[0])
 """
 
@@ -68,7 +72,8 @@ def try_out(wheel: Path, python: str, extras: Iterable[str]) -> str:
         _run("uv", "pip", "install", "--quiet", "--python", str(target), asked)
         _run("uv", "pip", "check", "--quiet", "--python", str(target))
         ini = str(ROOT / "deploy" / "alembic.ini")
-        return _run(str(target), "-W", "error", "-c", SMOKE, folder, ini, cwd=home)
+        # Isolated: PYTHONPATH would bring the sources in place of what was installed.
+        return _run(str(target), "-I", "-W", "error", "-c", SMOKE, folder, ini, cwd=home)
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:

@@ -163,7 +163,7 @@ def test_services_wait_for_what_they_need() -> None:
 
 def test_services_are_given_settings_that_there_are() -> None:
     """A misspelt variable would be ignored; a password has no default."""
-    known = {name for field in LLMConfig.model_fields.values() for name in variables_of(field)}
+    known = {name for field in LLMConfig.model_fields for name in variables_of(field)}
     environment = compose()["services"]["backend"]["environment"]
     assert environment.keys() - known == {"DATABASE_URL"}
     assert ":?" in environment["OPENAI_API_KEY"]
