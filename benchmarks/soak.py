@@ -7,7 +7,8 @@ JSON, and a caller who leaves. The vendor is a process of its own and counts wha
 a URL it uses a fresh SQLite file. On a machine that is not overloaded, attempts and requests are
 the same number; else some are cancelled, or meet a closed connection, on their way. Exits with 1
 if a row is lost, doubled or open, if a call fails, if a request has no attempt, if memory,
-descriptors, tasks or threads grow by more than a tenth, or if a library complains of what was left behind (tasks, connections).
+descriptors, tasks or threads grow by more than a tenth, or if a library complains of what was
+left behind (tasks, connections).
 """
 
 import asyncio
