@@ -110,6 +110,7 @@ class StreamsText(Protocol):
         ...
 
 
+@runtime_checkable
 class GeneratesImages(Protocol):
     """Makes a picture of a prompt; ``parsed`` is a `GeneratedImage` or the provider's URL."""
 
@@ -122,6 +123,7 @@ class GeneratesImages(Protocol):
         ...
 
 
+@runtime_checkable
 class EmbedsTexts(Protocol):
     """Turns texts into vectors; ``parsed`` is a list of ``array('f')``, one for each text."""
 
@@ -130,6 +132,7 @@ class EmbedsTexts(Protocol):
         ...
 
 
+@runtime_checkable
 class SpeaksAndHears(Protocol):
     """Turns text into sound and back; ``parsed`` is the sound's bytes, or a `Transcript`."""
 
@@ -248,13 +251,24 @@ class ReadsCosts(Protocol):
         ...
 
 
-class LLMProvider(
-    GeneratesText, StreamsText, GeneratesImages, EmbedsTexts, SpeaksAndHears, Protocol
-):
-    """An adapter: a name, what it offers, and a way to let go of its connections."""
+@runtime_checkable
+class TakesBatches(Protocol):
+    """Has a desk for batches."""
+
+    @property
+    def batches(self) -> HandlesBatches:
+        """The desk."""
+        ...
+
+
+class LLMProvider(GeneratesText, StreamsText, Protocol):
+    """An adapter: a name, what every one offers, and a way to let go of its connections.
+
+    What only some can is asked for with `isinstance`: `GeneratesImages`, `EmbedsTexts`,
+    `SpeaksAndHears`, `SearchesWeb`, `TakesBatches`.
+    """
 
     name: str
-    batches: HandlesBatches
 
     async def aclose(self) -> None:
         """Close connections. Calls under way may fail."""

@@ -57,13 +57,18 @@ def error_for_status(status: int, headers: Mapping[str, str], body: object, text
         "status_code": status,
         "code": code,
         "param": _word(details.get("param")),
-        "provider_request_id": headers.get("x-request-id"),
+        "provider_request_id": request_id(headers),
         "retryable": _told_to_retry(status, headers),
         "retry_after": retry_after(headers),
         "maybe_billed": status in _ANSWER_MAY_EXIST,
         "response_body": shortened(without_secrets(text), _BODY_LIMIT) or None,
     }
     return _class_for(status, details)(_message(status, details), **facts)
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """What the provider calls the request; Anthropic leaves out the ``x-``."""
+    return headers.get("x-request-id") or headers.get("request-id")
 
 
 def _told_to_retry(status: int, headers: Mapping[str, str]) -> bool | None:

@@ -7,6 +7,7 @@ from modules.llm_services.exceptions import LLMBadResponseError, LLMError
 from modules.llm_services.redaction import without_binaries, without_secrets
 
 from .base import Reply
+from .failures import request_id
 from .formats import WireFormat
 from .formats.base import BinaryFormat, decode
 from .formats.speech_stream import is_event_stream
@@ -57,7 +58,7 @@ def is_stream(response: Response) -> bool:
 def add_facts(error: LLMError, response: Response) -> None:
     """Tell an error which response it is about."""
     error.status_code = error.status_code or response.status_code
-    error.provider_request_id = response.headers.get("x-request-id")
+    error.provider_request_id = request_id(response.headers)
 
 
 def _excerpt(body: bytes, mask: KeyMask) -> str:

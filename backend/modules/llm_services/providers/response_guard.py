@@ -21,6 +21,8 @@ from modules.llm_services.exceptions import (
     LLMProviderError,
 )
 
+from .failures import request_id
+
 ACCEPTED_ENCODINGS = "gzip, deflate"
 _PIECE = 2**16
 _FAILURE_LIMIT = 2**18
@@ -72,7 +74,7 @@ async def chunks(response: httpx2.Response, limit: float = inf) -> AsyncIterator
 def _known(error: LLMProviderError, response: httpx2.Response) -> LLMProviderError:
     """The error with what the reply's head has told."""
     error.status_code = response.status_code
-    error.provider_request_id = response.headers.get("x-request-id")
+    error.provider_request_id = request_id(response.headers)
     return error
 
 

@@ -13,6 +13,7 @@ from modules.llm_services.exceptions import LLMBadResponseError, LLMRefusedError
 from modules.llm_services.types import ToolSpec
 
 from .base import Reply
+from .findings import Findings
 from .structured import parsed
 from .tool_arguments import checked
 
@@ -39,6 +40,26 @@ def usable(
     if output_type is None:
         return reply
     return replace(reply, parsed=parsed(output_type, reply))
+
+
+def searched(reply: Reply) -> Reply:
+    """The reply, when a search stands behind it. Pages without a word about them are one, too.
+
+    Raises as `usable` does, and `LLMBadResponseError` for what the model made up by itself.
+    """
+    found = reply.parsed
+    if not isinstance(found, Findings) or not (found.calls or found.citations):
+        usable(reply, None)
+        raise LLMBadResponseError(
+            "the model answered without searching",
+            usage=reply.usage,
+            partial_text=reply.text,
+            status_code=reply.http_status,
+            provider_request_id=reply.provider_request_id,
+        )
+    if not reply.text and reply.finish_reason == "stop" and found.consulted:
+        return reply
+    return usable(reply, None)
 
 
 async def usable_in_thread(

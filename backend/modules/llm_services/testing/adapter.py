@@ -15,9 +15,8 @@ from modules.llm_services.providers.base import Attempt, HandlesBatches, Reply
 from modules.llm_services.providers.formats import CHAT, RESPONSES
 from modules.llm_services.providers.formats.media import has_sound
 from modules.llm_services.providers.limits import check_call
-from modules.llm_services.providers.searching import searched
 from modules.llm_services.providers.structured import output_schema
-from modules.llm_services.providers.verdict import usable
+from modules.llm_services.providers.verdict import searched, usable
 from modules.llm_services.tokens import estimate_text_tokens
 from modules.llm_services.types import Call, GivenImages, LLMMessageDTO, ToolCall, Usage
 from modules.llm_services.types.audio import Recording, Transcript

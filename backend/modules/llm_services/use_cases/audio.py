@@ -12,7 +12,7 @@ from modules.llm_services.arguments.basics import Check
 from modules.llm_services.arguments.recording import recording
 from modules.llm_services.calls import special_call
 from modules.llm_services.idempotency import Settled
-from modules.llm_services.providers.base import Reply
+from modules.llm_services.providers.base import Reply, SpeaksAndHears
 from modules.llm_services.providers.formats import wav
 from modules.llm_services.providers.formats.speech import joined, spoken_parts
 from modules.llm_services.roles import SPEECH_ROLE, TRANSCRIPTION_ROLE, ModelChoice, resolve_model
@@ -82,9 +82,15 @@ class AudioUseCases(UseCases):
         runtime = self._runtime
         return resolve_model(runtime.config, runtime.providers, role if word is None else word)
 
+    async def _voice(self, call: Call) -> SpeaksAndHears:
+        provider = await self._runtime.provider(call.provider)
+        if not isinstance(provider, SpeaksAndHears):
+            raise self._lacks(call, "knows no speech")
+        return provider
+
     async def _speak(self, call: Call, parts: Sequence[str]) -> tuple[list[bytes], UUID]:
         self._warn_about_open_transaction()
-        provider = await self._runtime.provider(call.provider)
+        provider = await self._voice(call)
         alike = Alike(lambda reply: wav.form(_sound(reply)), "kind of samples")
         invokes = [alike.part(partial(provider.speak, text=text)) for text in parts]
         ask = partial(self._runtime.executor.run_parts, parts=invokes)
@@ -93,7 +99,7 @@ class AudioUseCases(UseCases):
 
     async def _transcribe(self, call: Call, heard: Recording) -> tuple[Transcript, UUID]:
         self._warn_about_open_transaction()
-        provider = await self._runtime.provider(call.provider)
+        provider = await self._voice(call)
         invoke = partial(provider.transcribe, recording=heard)
         ask = partial(self._runtime.executor.run, invoke=invoke)
         outcome, request_id = await self._runtime.once(call, ask, Settled.outcome)

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 from modules.llm_services.arguments import guarded
 from modules.llm_services.bulk import off_loop, weight
 from modules.llm_services.calls import CallArguments, build_call
+from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.providers.base import LLMProvider
 from modules.llm_services.repo import ListedRow, LLMRequestRepo
 from modules.llm_services.types import Call, LLMRequestDTO
@@ -46,6 +47,11 @@ class UseCases:
         provider = await self._runtime.provider(call.provider)
         provider.check(call)
         return provider
+
+    def _lacks(self, call: Call, what: str) -> LLMInputError:
+        """Why a call cannot go where it was meant to; nothing was written or sent."""
+        named = f"model {call.model!r}: " if call.model else ""
+        return LLMInputError(f"{named}the provider {call.provider!r} {what}; name another")
 
     def _end_read(self) -> None:
         if self._owns_session:

@@ -11,12 +11,14 @@ from modules.llm_services import arguments
 from modules.llm_services.attribution import attribution, current_feature
 from modules.llm_services.batches import LateAnswer
 from modules.llm_services.calls import batch_call, batch_calls
+from modules.llm_services.providers.base import HandlesBatches, TakesBatches
 from modules.llm_services.types import (
     BatchDTO,
     BatchOptions,
     BatchRequest,
     BatchResult,
     BatchStatusDTO,
+    Call,
 )
 
 from .base import UseCases, in_thread
@@ -41,8 +43,7 @@ class BatchUseCases(UseCases):
             )
         runtime.budgets.refuse_batch(batch.attribution)
         self._warn_about_open_transaction()
-        provider = await runtime.provider(batch.provider)
-        batch_id = await runtime.batches.submit(batch, calls, provider.batches)
+        batch_id = await runtime.batches.submit(batch, calls, await self._desk(batch))
         rows = {call.batch.key: call.id for call in calls if call.batch}
         return BatchDTO(id=f"{batch.provider}:{batch_id}", request_ids=rows)
 
@@ -50,8 +51,7 @@ class BatchUseCases(UseCases):
         """How far a batch is. See `RunsBatches.batch_status`."""
         name, at_provider = arguments.batch_id(batch_id)
         batch = batch_call(name, self._runtime.config, self._runtime.providers)
-        provider = await self._runtime.provider(name)
-        seen = await self._runtime.batches.look(batch, at_provider, provider.batches)
+        seen = await self._runtime.batches.look(batch, at_provider, await self._desk(batch))
         return replace(seen.status, id=batch_id)
 
     async def collect_batch(
@@ -62,9 +62,15 @@ class BatchUseCases(UseCases):
         models = arguments.response_models(response_models)
         batch = batch_call(name, self._runtime.config, self._runtime.providers)
         self._warn_about_open_transaction()
-        desk = (await self._runtime.provider(name)).batches
+        desk = await self._desk(batch)
         async for answer in self._runtime.batches.collect(batch, at_provider, desk, models):
             yield _result(answer)
+
+    async def _desk(self, batch: Call) -> HandlesBatches:
+        provider = await self._runtime.provider(batch.provider)
+        if not isinstance(provider, TakesBatches):
+            raise self._lacks(batch, "takes no batches")
+        return provider.batches
 
 
 def _result(answer: LateAnswer) -> BatchResult:

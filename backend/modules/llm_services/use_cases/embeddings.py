@@ -13,7 +13,7 @@ from modules.llm_services import arguments
 from modules.llm_services.arguments import embeddings as checks
 from modules.llm_services.calls import cache_policy, special_call
 from modules.llm_services.idempotency import Settled
-from modules.llm_services.providers.base import Reply
+from modules.llm_services.providers.base import EmbedsTexts, Reply
 from modules.llm_services.providers.formats.embeddings import batches
 from modules.llm_services.redaction import shortened
 from modules.llm_services.roles import EMBEDDING_ROLE, resolve_model
@@ -99,6 +99,8 @@ class EmbeddingUseCases(UseCases):
     ) -> tuple[Sequence[Reply], UUID]:
         self._warn_about_open_transaction()
         provider = await self._runtime.provider(call.provider)
+        if not isinstance(provider, EmbedsTexts):
+            raise self._lacks(call, "makes no embeddings")
         alike = Alike(lambda reply: len(_vectors(reply)[0]), "vectors' length")
         invokes = [alike.part(partial(provider.embed, texts=texts)) for texts in parts]
         ask = partial(self._runtime.executor.run_parts, parts=invokes)

@@ -12,7 +12,7 @@ from modules.llm_services.arguments import ImageWish
 from modules.llm_services.calls import special_call
 from modules.llm_services.executor import Invoke
 from modules.llm_services.idempotency import Settled
-from modules.llm_services.providers.base import Attempt, Reply
+from modules.llm_services.providers.base import Attempt, GeneratesImages, Reply
 from modules.llm_services.roles import IMAGE_ROLE, resolve_model
 from modules.llm_services.types import (
     Call,
@@ -47,7 +47,7 @@ class ImageUseCases(UseCases):
         given = arguments.options(options, arguments.IMAGE_OPTIONS, _NAMED)
         wish = ImageWish(prompt, user_id, size, quality, style, given)
         call = self._image_call("image", wish, {})
-        provider = await self._runtime.provider(call.provider)
+        provider = await self._painter(call)
         return await self._make(call, provider.generate_image)
 
     async def edit_image(
@@ -67,7 +67,7 @@ class ImageUseCases(UseCases):
         wish = ImageWish(prompt, user_id, size, quality, style, given)
         originals, logged = await in_thread(self._originals, images, mask)
         call = self._image_call("image_edit", wish, logged)
-        provider = await self._runtime.provider(call.provider)
+        provider = await self._painter(call)
         return await self._make(call, partial(provider.edit_image, given=originals))
 
     def _originals(self, images: object, mask: Any) -> tuple[GivenImages, Mapping[str, Any]]:
@@ -96,6 +96,12 @@ class ImageUseCases(UseCases):
             config,
             resend=wish.options.get("resend", False),
         )
+
+    async def _painter(self, call: Call) -> GeneratesImages:
+        provider = await self._runtime.provider(call.provider)
+        if not isinstance(provider, GeneratesImages):
+            raise self._lacks(call, "makes no pictures")
+        return provider
 
     async def _make(self, call: Call, invoke: Invoke) -> tuple[str, UUID]:
         self._warn_about_open_transaction()
