@@ -1,5 +1,7 @@
 """An OpenAI-compatible server for work without a key: demos, tests, load.
 
+Beside OpenAI's formats it speaks Anthropic's (`/v1/messages`), with the same faults.
+
 It speaks HTTP on loopback and is driven through the real `openai` SDK. It answers from the words of
 the prompt, always the same way, and knows no module of this backend.
 

@@ -9,6 +9,8 @@ from starlette.routing import Route
 
 from sandbox.audio import speak, transcribe
 from sandbox.chat_api import complete
+from sandbox.claude_api import create_message
+from sandbox.claude_errors import ANTHROPIC
 from sandbox.costs import Costs
 from sandbox.embeddings import embed
 from sandbox.endpoint import Handler, State, endpoint
@@ -63,6 +65,7 @@ def create_app(state: State) -> Starlette:
         routes=[
             *(Route(path, endpoint(h, state), methods=["POST"]) for path, h in posts.items()),
             *(Route(path, endpoint(h, state), methods=["GET"]) for path, h in gets.items()),
+            Route("/v1/messages", endpoint(create_message, state, ANTHROPIC), methods=["POST"]),
             Route("/sandbox/journal", journal, methods=["GET", "DELETE"]),
             Route("/sandbox/health", health),
             Route("/{path:path}", endpoint(_unknown_url, state), methods=_EVERY_METHOD),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from sandbox.batch_files import Files
 from sandbox.batches_api import Batches
+from sandbox.dialects import OPENAI, Dialect
 from sandbox.fault_replies import body_of, error_of
 from sandbox.faults import FAULT_HEADER, Counters, Fault, call_key, parse, split_model
 from sandbox.journal import Journal
@@ -52,24 +53,27 @@ class _Call:
     request: Request
     state: State
     n: int
+    dialect: Dialect = OPENAI
     started: float = field(default_factory=time.perf_counter)
     fault: Fault = field(default_factory=Fault)
 
 
-def endpoint(handler: Handler, state: State) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(
+    handler: Handler, state: State, dialect: Dialect = OPENAI
+) -> Callable[[Request], Awaitable[Response]]:
     """A Starlette endpoint around a handler."""
 
     async def serve(request: Request) -> Response:
         client_id = request.headers.get("x-client-request-id")
-        call = _Call(request, state, state.journal.open(request.url.path, client_id))
+        call = _Call(request, state, state.journal.open(request.url.path, client_id), dialect)
         try:
             reply = await _answered(call, handler)
         except ApiError as error:
-            return _respond(call, _error_reply(error))
+            return _respond(call, _error_reply(error, dialect))
         except (AttributeError, KeyError, TypeError, ValueError):
             # A list where an object belongs, text where a number belongs: the client's mistake.
             unread = ApiError(400, "Your request could not be read.", code="invalid_type")
-            return _respond(call, _error_reply(unread))
+            return _respond(call, _error_reply(unread, dialect))
         except (ClientDisconnect, asyncio.CancelledError):
             state.journal.note(call.n, outcome="client_left")
             raise
@@ -86,11 +90,11 @@ def endpoint(handler: Handler, state: State) -> Callable[[Request], Awaitable[Re
 
 async def _answered(call: _Call, handler: Handler) -> Reply | None:
     """The reply, or None when the connection shall be dropped."""
-    check_key(call.request.headers, call.request.url.path)
+    call.dialect.check_key(call.request.headers, call.request.url.path)
     raw = await call.request.body()
     content_type = call.request.headers.get("content-type", "")
     body = await _off_loop_if_large(raw, lambda: _parse_body(content_type, raw))
-    body = _take_fault(call, body)
+    body = _take_fault(call, call.dialect.named(body, call.request.path_params))
     if call.fault.slow:
         await asyncio.sleep(call.fault.slow)
     if call.fault.drop:
@@ -102,19 +106,6 @@ async def _answered(call: _Call, handler: Handler) -> Reply | None:
 
 async def _off_loop_if_large(raw: bytes, work: Callable[[], _T]) -> _T:
     return await run_in_threadpool(work) if len(raw) > _LARGE else work()
-
-
-def check_key(headers: Mapping[str, str], path: str = "") -> None:
-    """Raise 401 without a bearer key, or with one that contains `invalid`; 403 for one without
-    `admin` where only the organization's owner may look.
-    """
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
-        raise ApiError(401, "You didn't provide an API key.", code=None)
-    if "invalid" in key:
-        raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
-    if path.startswith("/v1/organization/") and "admin" not in key:
-        raise ApiError(403, "You have insufficient permissions: an admin key is needed.")
 
 
 def _parse_body(content_type: str, raw: bytes) -> Json:
@@ -147,10 +138,10 @@ def _take_fault(call: _Call, body: Json) -> Json:
     return {**named, "model": model} if model else named
 
 
-def _error_reply(error: ApiError) -> Reply:
+def _error_reply(error: ApiError, dialect: Dialect) -> Reply:
     return Reply(
-        content=error.body(),
-        status=error.status,
+        content=dialect.error_body(error),
+        status=dialect.error_status(error),
         headers=error.headers,
         outcome=f"error:{error.code or error.kind}",
     )
@@ -161,7 +152,7 @@ def _unread(reply: Reply) -> Reply:
 
 
 def _respond(call: _Call, reply: Reply) -> Response:
-    headers = headers_for(reply, call.started)
+    headers = call.dialect.headers(headers_for(reply, call.started))
     note = call.state.journal.note
     note(
         call.n,
