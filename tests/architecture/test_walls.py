@@ -68,7 +68,7 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "modules/llm_services/providers/openai.py",
             "from . import factory",
         ),
-        "file-without-a-floor": ("modules/llm_services/providers/anthropic.py", ""),
+        "file-without-a-floor": ("modules/llm_services/providers/nobody.py", ""),
     },
     "front door: siblings import public, nothing else": {
         "types": ("modules/content_creation/dto.py", "import modules.llm_services.types"),
@@ -85,6 +85,10 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "sibling": ("modules/content_creation/dto.py", "import openai.types"),
         "lazy-httpx2": ("modules/llm_services/wiring.py", "def f(): import httpx2"),
         "sandbox": ("sandbox/app.py", "import httpx2"),
+    },
+    "one SDK, one file: anthropic": {
+        "openai": ("modules/llm_services/providers/openai.py", "from anthropic import APIError"),
+        "format": ("modules/llm_services/providers/formats/messages.py", "import anthropic.types"),
     },
     "one SDK, one file: instructor": {
         "adapter": ("modules/llm_services/providers/openai.py", "import instructor.v2"),

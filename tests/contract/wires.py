@@ -41,6 +41,17 @@ class Wire:
 
 WIRES: Mapping[str, Wire] = {
     "openai": Wire(errors=ERRORS),
+    "anthropic": Wire(
+        path="",
+        model="claude-haiku-5-5",
+        errors={
+            **{fault: error for fault, error in ERRORS.items() if "policy" not in fault},
+            "status=402": "QuotaExceeded",
+            "status=413": "BadRequest",
+            "status=504": "ProviderError",
+            "status=529": "ProviderError",
+        },
+    ),
 }
 """By the adapter that a row of ``PROVIDERS`` names."""
 

@@ -35,7 +35,19 @@ def _openai() -> MakeAdapter:
     return make
 
 
-ADAPTERS: Mapping[str, Callable[[], MakeAdapter]] = {"openai": _openai}
+def _anthropic() -> MakeAdapter:
+    from .anthropic import AnthropicProvider
+
+    def make(name: str, settings: ProviderSettings, _row: ProviderRow, heard: Heard) -> LLMProvider:
+        return AnthropicProvider(name, settings, heard)
+
+    return make
+
+
+ADAPTERS: Mapping[str, Callable[[], MakeAdapter]] = {
+    "openai": _openai,
+    "anthropic": _anthropic,
+}
 """Loaders: each imports its vendor's SDK, and gives what makes an adapter."""
 
 

@@ -29,12 +29,14 @@ _Page: TypeAlias = tuple[str, str, str, SearchSource]
 class Findings:
     """What a search brought, in the answer's order: cited places, and the URLs of pages that were
     read. ``calls`` are the uses of the tool, ``searches`` the ones among them that cost money.
+    Citations stand behind what they are for, or, as ``spans_claims`` says, are its own place.
     """
 
     citations: tuple[SearchCitation, ...]
     consulted: tuple[str, ...]
     calls: int
     searches: int
+    spans_claims: bool = False
 
 
 def web_url(text: str) -> str | None:
@@ -87,7 +89,8 @@ def _pages(text: str, findings: Findings) -> Iterator[_Page]:
     ends = [citation.end for citation in findings.citations]
     for citation in findings.citations:
         title = citation.title or _host(citation.url)
-        yield citation.url, title, _snippet(text, citation, ends), "citation"
+        claim = _said(text[citation.start : citation.end]) if findings.spans_claims else ""
+        yield citation.url, title, claim or _snippet(text, citation, ends), "citation"
     for url in findings.consulted:
         yield url, _host(url), "", "consulted"
 

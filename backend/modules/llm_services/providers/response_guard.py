@@ -24,6 +24,8 @@ from modules.llm_services.exceptions import (
 from .failures import request_id
 
 ACCEPTED_ENCODINGS = "gzip, deflate"
+KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key")
+"""Where the vendors' clients put the key."""
 _PIECE = 2**16
 _FAILURE_LIMIT = 2**18
 _FAILURE = 300
@@ -34,7 +36,8 @@ _DOWN = ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state")
 
 async def guard(response: httpx2.Response) -> None:
     """Put the guard in front of a reply whose head has come."""
-    response.request.headers.pop("authorization", None)
+    for name in KEY_HEADERS:
+        response.request.headers.pop(name, None)
     packing = response.headers.pop("content-encoding", "identity").strip().lower()
     failed = response.status_code >= _FAILURE
     if failed:

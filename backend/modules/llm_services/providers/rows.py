@@ -39,6 +39,7 @@ PROVIDERS: Mapping[str, ProviderRow] = {
         key_variable="AZURE_OPENAI_API_KEY",
         url_variable="AZURE_OPENAI_ENDPOINT",
     ),
+    LLMProviderType.ANTHROPIC: ProviderRow(adapter="anthropic", key_variable="ANTHROPIC_API_KEY"),
 }
 
 

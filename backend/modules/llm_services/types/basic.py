@@ -28,6 +28,7 @@ class LLMProviderType(StrEnum):
 
     OPENAI = "openai"
     AZURE_OPENAI = "azure_openai"
+    ANTHROPIC = "anthropic"
 
 
 class RequestStatus(StrEnum):

@@ -33,7 +33,12 @@ class ReasoningItem(BaseModel):
         return digest_of(self.item)
 
 
+_SEALED = ("encrypted_content", "signature", "data")
+"""Where vendors put it: OpenAI, and Anthropic for thoughts that it shows and those it hides."""
+
+
 def digest_of(item: JsonObject) -> JsonObject:
     """Size and SHA-256 of an item's sealed content."""
-    sealed = str(item.get("encrypted_content") or "").encode("utf-8", "replace")
+    found = next((str(item[name]) for name in _SEALED if item.get(name)), "")
+    sealed = found.encode("utf-8", "replace")
     return {"omitted": True, "bytes": len(sealed), "sha256": hashlib.sha256(sealed).hexdigest()}
