@@ -80,6 +80,15 @@ def test_the_demo_shows_a_lesson_and_its_ledger(tmp_path: Path) -> None:
     assert f"saw {len(rows)} requests, the ledger has {len(rows)} attempts" in done.stdout
 
 
+def test_one_variable_makes_it_another_vendors_demo(demo: Demo) -> None:
+    """The same lesson on Anthropic's wire format, by Anthropic's SDK, at Anthropic's prices."""
+    ran = demo(LLM_PROVIDER="anthropic")
+    assert ran.code == 0, ran
+    assert re.search(r" outline +claude-opus-5-5 .* 0\.0\d+ .* 1  completed", ran.out)
+    assert "gpt-" not in ran.out.partition("Ledger")[2]
+    assert "they agree" in ran.out
+
+
 def test_an_unknown_price_is_not_zero(demo: Demo) -> None:
     """A model that nobody knows a price for costs `unknown`, and the total counts it."""
     ran = demo(OPENAI_MODEL="nobodys-model")

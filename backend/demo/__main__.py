@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_SOURCE = ROOT / "docs" / "sources" / "volcanoes.md"
 DEFAULT_DATABASE = ROOT / ".demo" / "demo.db"
 MOST_ROWS = 200
+_KEYS = {"anthropic": "ANTHROPIC_API_KEY"}
 WHOLE, FAILED, INTERRUPTED = 0, 1, 130
 
 
@@ -27,8 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     live = options.live or os.environ.get("LIVE") == "1"
-    if live and not os.environ.get("OPENAI_API_KEY"):
-        parser.error("a live run needs OPENAI_API_KEY; without --live the sandbox answers")
+    key = _KEYS.get(os.environ.get("LLM_PROVIDER", ""), "OPENAI_API_KEY")
+    if live and not os.environ.get(key):
+        parser.error(f"a live run needs {key}; without --live the sandbox answers")
     try:
         source = stage.read_source(options.source)
     except ValueError as error:

@@ -29,7 +29,12 @@ PATIENCE_SECONDS = 900
 GRACE_SECONDS = 5
 _CREATED = 201
 # A sandbox run must not reach a vendor, so their keys and addresses stay outside.
-_VENDORS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "LLM_OPENAI_", "LLM_PROVIDERS__", "AZURE_OPENAI_")
+_VENDORS = (
+    *("OPENAI_API_KEY", "OPENAI_BASE_URL", "LLM_OPENAI_", "LLM_PROVIDERS__", "AZURE_OPENAI_"),
+    *("ANTHROPIC_", "LLM_ANTHROPIC_"),
+)
+# The other vendors whose formats the sandbox speaks.
+_PLAYED = ("ANTHROPIC",)
 
 
 class DemoError(Exception):
@@ -72,6 +77,9 @@ def model_endpoint(*, live: bool) -> Iterator[sandbox.Sandbox | None]:
             del os.environ[name]
     with sandbox.running() as server:
         os.environ.update(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY="sandbox")
+        for name in _PLAYED:
+            os.environ[f"LLM_PROVIDERS__{name}__BASE_URL"] = server.base_url
+            os.environ[f"LLM_PROVIDERS__{name}__API_KEY"] = "sandbox"
         yield server
 
 

@@ -92,6 +92,23 @@ def test_a_configured_model_serves_calls_that_name_none(monkeypatch: pytest.Monk
     assert resolve_model(configured(monkeypatch, LLM_MODEL="smart"), PROVIDERS).requested == "smart"
 
 
+def test_roles_stand_for_a_vendors_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``LLM_PROVIDER`` is enough; a role of one's own and OpenAI's for what it lacks remain."""
+    config = configured(monkeypatch, LLM_PROVIDER="anthropic", LLM_ROLES__SMART="openai:gpt-5")
+    known = frozenset({"openai", "anthropic"})
+    found = {word: resolve_model(config, known, word) for word in (None, "fast", "smart", "image")}
+    assert found[None].provider == found["fast"].provider == "anthropic"
+    assert found["fast"].model.startswith("claude-haiku")
+    assert (found["smart"].model, found["image"].provider) == ("gpt-5", "openai")
+    assert list(role_faults(config, known)) == []
+
+
+def test_a_vendor_without_models_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name is in the error, and which ones there are."""
+    with pytest.raises(LLMConfigurationError, match=r"LLM_PROVIDER: .*'openai'.*'anthropic'"):
+        configured(monkeypatch, LLM_PROVIDER="nobody")
+
+
 def test_a_role_may_be_given_another_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     """The configuration's meaning of a role goes before the built-in one."""
     config = configured(monkeypatch, LLM_ROLES__FAST="local:tiny")

@@ -6,7 +6,7 @@ Model names die within weeks; siblings name a role and the configuration says wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,15 @@ DEFAULT_ROLES = {
     SPEECH_ROLE: "openai:gpt-4o-mini-tts",  # until 2027-01-06
     TRANSCRIPTION_ROLE: "openai:gpt-transcribe",
 }
+VENDOR_ROLES: Mapping[str, Mapping[str, str]] = {
+    LLMProviderType.OPENAI: {},
+    LLMProviderType.ANTHROPIC: {
+        "fast": "anthropic:claude-haiku-5-5",
+        "smart": "anthropic:claude-opus-5-5",
+        SEARCH_ROLE: "anthropic:claude-haiku-5-5",
+    },
+}
+"""What stands in place of `DEFAULT_ROLES` when ``LLM_PROVIDER`` names a vendor."""
 _MODEL_NAME = re.compile(r"[\x21-\x7e]{1,100}")
 _FINE_TUNED = "ft"
 
@@ -81,7 +90,8 @@ def _role(config: LLMConfig, word: str) -> tuple[str | None, str]:
     said = getattr(config, legacy) if legacy else None
     if said and word not in config.roles:
         return str(said), config.variable(str(legacy))
-    return config.roles.get(word) or DEFAULT_ROLES.get(word), f"LLM_ROLES__{word.upper()}"
+    usual = {**DEFAULT_ROLES, **VENDOR_ROLES[config.default_provider]}
+    return config.roles.get(word) or usual.get(word), f"LLM_ROLES__{word.upper()}"
 
 
 def _parse(text: str, providers: Set[str]) -> ModelChoice:

@@ -1,8 +1,8 @@
 """Vendors' keys and endpoints under the names that the vendors' own documents give them."""
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field
 
 from .values import ApiKey, BaseUrl, ProviderSettings, also_named
 
@@ -16,6 +16,12 @@ def _key(provider: str) -> Any:
 class VendorSettings(BaseModel):
     """The usual variables; ``LLM_PROVIDERS__<NAME>__{API_KEY,BASE_URL}`` go before them."""
 
+    default_provider: Literal["openai", "anthropic"] = Field(
+        "openai",
+        validation_alias=AliasChoices("LLM_PROVIDER"),
+        description="Whose models the roles stand for, unless `LLM_ROLES__<ROLE>` says it; roles "
+        "that a provider has no model for stay OpenAI's.",
+    )
     openai_api_key: ApiKey | None = _key("openai")
     openai_base_url: BaseUrl | None = also_named(
         "OPENAI_BASE_URL", None, "Endpoint of the `openai` provider; OpenAI's own by default."
