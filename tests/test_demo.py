@@ -80,11 +80,14 @@ def test_the_demo_shows_a_lesson_and_its_ledger(tmp_path: Path) -> None:
     assert f"saw {len(rows)} requests, the ledger has {len(rows)} attempts" in done.stdout
 
 
-def test_one_variable_makes_it_another_vendors_demo(demo: Demo) -> None:
-    """The same lesson on Anthropic's wire format, by Anthropic's SDK, at Anthropic's prices."""
-    ran = demo(LLM_PROVIDER="anthropic")
+@pytest.mark.parametrize(
+    ("vendor", "model"), [("anthropic", "claude-opus-5-5"), ("gemini", "gemini-4-argon")]
+)
+def test_one_variable_makes_it_another_vendors_demo(demo: Demo, vendor: str, model: str) -> None:
+    """The same lesson on the vendor's wire format, by the vendor's SDK, at the vendor's prices."""
+    ran = demo(LLM_PROVIDER=vendor)
     assert ran.code == 0, ran
-    assert re.search(r" outline +claude-opus-5-5 .* 0\.0\d+ .* 1  completed", ran.out)
+    assert re.search(rf" outline +{model} .* 0\.0\d+ .* 1  completed", ran.out)
     assert "gpt-" not in ran.out.partition("Ledger")[2]
     assert "they agree" in ran.out
 

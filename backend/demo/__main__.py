@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_SOURCE = ROOT / "docs" / "sources" / "volcanoes.md"
 DEFAULT_DATABASE = ROOT / ".demo" / "demo.db"
 MOST_ROWS = 200
-_KEYS = {"anthropic": "ANTHROPIC_API_KEY"}
+_KEYS = {"anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
 WHOLE, FAILED, INTERRUPTED = 0, 1, 130
 
 

@@ -31,10 +31,10 @@ _CREATED = 201
 # A sandbox run must not reach a vendor, so their keys and addresses stay outside.
 _VENDORS = (
     *("OPENAI_API_KEY", "OPENAI_BASE_URL", "LLM_OPENAI_", "LLM_PROVIDERS__", "AZURE_OPENAI_"),
-    *("ANTHROPIC_", "LLM_ANTHROPIC_"),
+    *("ANTHROPIC_", "LLM_ANTHROPIC_", "GEMINI_", "GOOGLE_", "LLM_GEMINI_"),
 )
 # The other vendors whose formats the sandbox speaks.
-_PLAYED = ("ANTHROPIC",)
+_PLAYED = ("ANTHROPIC", "GEMINI")
 
 
 class DemoError(Exception):

@@ -15,6 +15,8 @@ from sandbox.costs import Costs
 from sandbox.embeddings import embed
 from sandbox.endpoint import Handler, State, endpoint
 from sandbox.faults import Fault
+from sandbox.gemini_api import serve as gemini
+from sandbox.gemini_errors import GOOGLE
 from sandbox.images import edit, generate
 from sandbox.listing import list_models, one_model
 from sandbox.responses_api import count_input, respond
@@ -32,6 +34,7 @@ _POST: dict[str, Handler] = {
 }
 _GET: dict[str, Handler] = {"/v1/models": list_models, "/v1/models/{model:path}": one_model}
 _IN_BATCHES = ("/v1/responses", "/v1/chat/completions", "/v1/embeddings")
+_GOOGLE = ("/v1beta/models/{call:path}", "/v1/models/{call:path}")
 _EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _MARK = {"x-sandbox": "true"}
 
@@ -66,6 +69,7 @@ def create_app(state: State) -> Starlette:
             *(Route(path, endpoint(h, state), methods=["POST"]) for path, h in posts.items()),
             *(Route(path, endpoint(h, state), methods=["GET"]) for path, h in gets.items()),
             Route("/v1/messages", endpoint(create_message, state, ANTHROPIC), methods=["POST"]),
+            *(Route(path, endpoint(gemini, state, GOOGLE), methods=["POST"]) for path in _GOOGLE),
             Route("/sandbox/journal", journal, methods=["GET", "DELETE"]),
             Route("/sandbox/health", health),
             Route("/{path:path}", endpoint(_unknown_url, state), methods=_EVERY_METHOD),

@@ -90,6 +90,13 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "openai": ("modules/llm_services/providers/openai.py", "from anthropic import APIError"),
         "format": ("modules/llm_services/providers/formats/messages.py", "import anthropic.types"),
     },
+    "one SDK, one file: google": {
+        "openai": ("modules/llm_services/providers/openai.py", "from google import genai"),
+        "format": (
+            "modules/llm_services/providers/formats/gemini/body.py",
+            "from google.genai import types",
+        ),
+    },
     "one SDK, one file: instructor": {
         "adapter": ("modules/llm_services/providers/openai.py", "import instructor.v2"),
     },

@@ -39,6 +39,8 @@ class Wire:
     errors: Mapping[str, str]
 
 
+_OPENAI_S_OWN = {"code=context_length_exceeded", "code=content_policy_violation"}
+
 WIRES: Mapping[str, Wire] = {
     "openai": Wire(errors=ERRORS),
     "anthropic": Wire(
@@ -50,6 +52,17 @@ WIRES: Mapping[str, Wire] = {
             "status=413": "BadRequest",
             "status=504": "ProviderError",
             "status=529": "ProviderError",
+        },
+    ),
+    # Google gives a prompt that is too long no code, and blocks in a success, as `refuse` does.
+    "gemini": Wire(
+        path="/v1beta",
+        model="gemini-3.8-flash",
+        errors={
+            **{fault: error for fault, error in ERRORS.items() if fault not in _OPENAI_S_OWN},
+            "code=API_KEY_INVALID": "Authentication",
+            "filter": "Refused",
+            "failed": "BadResponse",
         },
     ),
 }

@@ -38,6 +38,13 @@ VENDOR_ROLES: Mapping[str, Mapping[str, str]] = {
         "smart": "anthropic:claude-opus-5-5",
         SEARCH_ROLE: "anthropic:claude-haiku-5-5",
     },
+    LLMProviderType.GEMINI: {
+        "fast": "gemini:gemini-3.8-flash",
+        "smart": "gemini:gemini-4-argon",
+        IMAGE_ROLE: "gemini:gemini-nano-banana-2.1",
+        EMBEDDING_ROLE: "gemini:gemini-embedding-2",
+        SEARCH_ROLE: "gemini:gemini-3.8-flash",
+    },
 }
 """What stands in place of `DEFAULT_ROLES` when ``LLM_PROVIDER`` names a vendor."""
 _MODEL_NAME = re.compile(r"[\x21-\x7e]{1,100}")

@@ -56,6 +56,26 @@ _SCALE = {"standard": "medium", "hd": "high"}
 _GPT = {**_SCALE, **{word: word for word in ("auto", "low", "medium", "high")}}
 _FIXED = ("auto", "1024x1024", "1536x1024", "1024x1536")
 
+GEMINI_SIZES: Mapping[str, Mapping[str, str]] = {
+    "1024x1024": {"aspectRatio": "1:1"},
+    "832x1248": {"aspectRatio": "2:3"},
+    "1024x1536": {"aspectRatio": "2:3"},
+    "1248x832": {"aspectRatio": "3:2"},
+    "1536x1024": {"aspectRatio": "3:2"},
+    "864x1184": {"aspectRatio": "3:4"},
+    "1184x864": {"aspectRatio": "4:3"},
+    "896x1152": {"aspectRatio": "4:5"},
+    "1152x896": {"aspectRatio": "5:4"},
+    "768x1344": {"aspectRatio": "9:16"},
+    "1344x768": {"aspectRatio": "16:9"},
+    "1536x672": {"aspectRatio": "21:9"},
+    "2048x2048": {"aspectRatio": "1:1", "imageSize": "2K"},
+    "4096x4096": {"aspectRatio": "1:1", "imageSize": "4K"},
+}
+"""Gemini takes shapes, and draws about a million pixels: sizes that are such, and near ones that
+other models know. Source: ai.google.dev/gemini-api/docs/image-generation.
+"""
+
 _FAMILIES = (
     ImageFamily(
         models=r"dall-e-3",
@@ -76,6 +96,7 @@ _FAMILIES = (
     ),
     ImageFamily(models=r"gpt-image-2(?![\d.])", free_sizes=True, qualities=_GPT, transparent=False),
     ImageFamily(models=r"gpt-image", qualities=_GPT, any_quality=True),
+    ImageFamily(models=r"gemini-", sizes=("auto", *GEMINI_SIZES), qualities={"standard": None}),
 )
 _UNKNOWN = ImageFamily(models="", qualities={"standard": None}, any_quality=True)
 

@@ -44,9 +44,16 @@ def _anthropic() -> MakeAdapter:
     return make
 
 
+def _gemini() -> MakeAdapter:
+    from .gemini import GeminiProvider
+
+    return lambda name, settings, _row, heard: GeminiProvider(name, settings, heard)
+
+
 ADAPTERS: Mapping[str, Callable[[], MakeAdapter]] = {
     "openai": _openai,
     "anthropic": _anthropic,
+    "gemini": _gemini,
 }
 """Loaders: each imports its vendor's SDK, and gives what makes an adapter."""
 

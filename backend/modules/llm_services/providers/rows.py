@@ -40,6 +40,7 @@ PROVIDERS: Mapping[str, ProviderRow] = {
         url_variable="AZURE_OPENAI_ENDPOINT",
     ),
     LLMProviderType.ANTHROPIC: ProviderRow(adapter="anthropic", key_variable="ANTHROPIC_API_KEY"),
+    LLMProviderType.GEMINI: ProviderRow(adapter="gemini", key_variable="GEMINI_API_KEY"),
 }
 
 

@@ -92,7 +92,7 @@ class ProviderStream:
         known = replace(
             reply,
             http_status=facts.http_status,
-            provider_request_id=facts.provider_request_id,
+            provider_request_id=reply.provider_request_id or facts.provider_request_id,
             dropped_params=facts.dropped_params,
         )
         return await usable_in_thread(known, facts.output_type, facts.tools)

@@ -16,7 +16,7 @@ def _key(provider: str) -> Any:
 class VendorSettings(BaseModel):
     """The usual variables; ``LLM_PROVIDERS__<NAME>__{API_KEY,BASE_URL}`` go before them."""
 
-    default_provider: Literal["openai", "anthropic"] = Field(
+    default_provider: Literal["openai", "anthropic", "gemini"] = Field(
         "openai",
         validation_alias=AliasChoices("LLM_PROVIDER"),
         description="Whose models the roles stand for, unless `LLM_ROLES__<ROLE>` says it; roles "

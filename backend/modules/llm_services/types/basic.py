@@ -29,6 +29,7 @@ class LLMProviderType(StrEnum):
     OPENAI = "openai"
     AZURE_OPENAI = "azure_openai"
     ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
 
 
 class RequestStatus(StrEnum):

@@ -98,7 +98,7 @@ class ImageUseCases(UseCases):
         )
 
     async def _painter(self, call: Call) -> GeneratesImages:
-        provider = await self._runtime.provider(call.provider)
+        provider = await self._provider_for(call)
         if not isinstance(provider, GeneratesImages):
             raise self._lacks(call, "makes no pictures")
         return provider

@@ -121,10 +121,14 @@ def read(shape: type[W], value: JsonObject) -> W:
 
 def corrected(messages: list[JsonObject], correction: Correction | None) -> list[JsonObject]:
     """The conversation so far and what to do better, when the last answer did not fit."""
+    return [*messages, *corrections(correction)]
+
+
+def corrections(correction: Correction | None) -> list[JsonObject]:
+    """The last answer and what to do better, as messages."""
     if correction is None:
-        return messages
+        return []
     return [
-        *messages,
         {"role": "assistant", "content": correction.text},
         {"role": "user", "content": f"{correction.problem}\n{_MEND}"},
     ]

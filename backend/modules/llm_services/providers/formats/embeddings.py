@@ -18,6 +18,7 @@ from modules.llm_services.types import JsonObject, LLMMessageDTO, Usage
 from .base import Count, Request, Wire, WireFormat, read
 
 MAX_INPUTS = 2_048
+MAX_GEMINI_INPUTS = 100
 MAX_BYTES = 300_000
 """Of one request. OpenAI allows 300,000 tokens, and a text never has more tokens than bytes."""
 MAX_TOKENS = 8_192
@@ -49,9 +50,10 @@ def batches(texts: Sequence[str], model: str) -> list[list[str]]:
     Raises `LLMInputError` for a text that no request can carry. Counting may take a second.
     """
     made: list[list[str]] = []
+    most = MAX_GEMINI_INPUTS if model.startswith("gemini-") else MAX_INPUTS
     room = 0
     for size, text in _sizes(texts, model):
-        if not made or size > room or len(made[-1]) == MAX_INPUTS:
+        if not made or size > room or len(made[-1]) == most:
             made.append([])
             room = MAX_BYTES
         made[-1].append(text)

@@ -102,11 +102,12 @@ def _picture(data: Sequence[_Picture]) -> GeneratedImage | str:
     if not data:
         raise ValueError("no picture")
     if data[0].b64_json:
-        return _decoded(data[0].b64_json)
+        return decoded(data[0].b64_json)
     return _link(data[0].url)
 
 
-def _decoded(text: str) -> GeneratedImage:
+def decoded(text: str) -> GeneratedImage:
+    """The picture in base64. Raises `ValueError` that says what it is instead."""
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -121,7 +122,7 @@ def _link(url: str | None) -> GeneratedImage | str:
     """A URL that a browser may be sent to; some servers put the picture itself into it."""
     head, comma, content = (url or "").partition(",")
     if comma and head.lower().startswith("data:") and head.lower().endswith(";base64"):
-        return _decoded(content)
+        return decoded(content)
     if not url or len(url) > _LONGEST_URL:
         raise ValueError("neither a picture nor its URL")
     parts = urlsplit(url)
