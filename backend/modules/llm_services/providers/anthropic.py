@@ -43,16 +43,16 @@ from .key_mask import KeyMask
 from .received import is_stream, read_reply
 from .response_guard import (
     ACCEPTED_ENCODINGS,
+    HOOKS,
     KEY_HEADERS,
-    REPLY_LIMIT,
     broken,
     chunks,
     content,
-    guard,
     unconnected,
 )
 from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
+from .tls import tls
 from .verdict import searched, usable_in_thread
 
 CONNECT_TIMEOUT = 5.0
@@ -69,6 +69,7 @@ class AnthropicProvider:
 
     def __init__(self, name: str, settings: ProviderSettings, heard: Heard = deaf) -> None:
         self.name, self._heard = name, heard
+        self._limit = settings.reply_limit
         key = settings.api_key.get_secret_value() if settings.api_key else "no-key-needed"
         self._mask = KeyMask(key)
         self._schemas: WeakKeyDictionary[type[BaseModel], OutputSchema] = WeakKeyDictionary()
@@ -80,7 +81,7 @@ class AnthropicProvider:
             timeout=timeout,
             default_headers={"Accept-Encoding": ACCEPTED_ENCODINGS},
             open_telemetry=False,
-            http_client=DefaultAsyncHttpxClient(timeout=timeout, event_hooks={"response": [guard]}),
+            http_client=DefaultAsyncHttpxClient(timeout=timeout, verify=tls(), event_hooks=HOOKS),
         )
 
     async def aclose(self) -> None:
@@ -115,7 +116,7 @@ class AnthropicProvider:
             mask=self._mask,
         )
         whole = None if is_stream(response) else await self._read(MESSAGES, response)
-        said = chunks(response, REPLY_LIMIT)
+        said = chunks(response, self._limit)
         return ProviderStream(said, MessagesReader(), facts, response.aclose, whole)
 
     async def _request(self, call: Call, attempt: Attempt) -> tuple[Request, tuple[str, ...]]:
@@ -151,7 +152,7 @@ class AnthropicProvider:
         )
 
     async def _read(self, wire: WireFormat, response: httpx2.Response) -> Reply:
-        return read_reply(wire, response, await content(response), self._mask)
+        return read_reply(wire, response, await content(response, self._limit), self._mask)
 
     async def _post(
         self, wire: WireFormat, request: Request, asks: Mapping[str, Any] = _NOTHING_ELSE
