@@ -36,6 +36,8 @@ What shall go wrong is written behind the model's name after a colon, or in the 
 `cut=N` `sever=N`     a stream ends after N events: tidily but unfinished; or the connection dies.
 `stream_error`        an error event in the middle of a stream (after `cut=N` events, if given).
 `drip=S`              S seconds between the events of a stream.
+`like=VENDOR`         Chat Completions only: refuses what that vendor refuses, and answers in its
+                      words (`likeness.LIKENESSES`): mistral, deepseek, xai, ollama, ...
 `batch=expired|cancelled|failed`   how a batch ends; its lines with this fault are not answered.
 """
 

@@ -9,6 +9,7 @@ from sandbox.answering import answer
 from sandbox.asks import Answer, Ask, Tool, Turn
 from sandbox.chat_stream import stream
 from sandbox.faults import Fault
+from sandbox.likeness import likeness
 from sandbox.models import row, served_as
 from sandbox.params import check_known, check_numbers, check_required, effort_of
 from sandbox.responses_api import check_tool
@@ -20,19 +21,21 @@ FINGERPRINT = "fp_sandbox"
 
 def complete(body: Json, fault: Fault) -> Reply:
     """Answer one request, plain or as a stream."""
+    spoken = likeness(fault.like)
+    body = spoken.read(body)
     check_known(body, "chat")
     check_required(body, "model", "messages")
     check_numbers(body)
     ask = read_ask(body)
     answers = [answer(ask, fault, choice) for choice in range(int(body.get("n") or 1))]
     usage = _sum(answers)
-    whole = completion_object(body, answers, fault)
+    whole = spoken.told(completion_object(body, answers, fault))
     outcome = answers[0].outcome
     if body.get("stream"):
         with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-        events = tuple(stream(whole, fault, with_usage=with_usage))
+        events = tuple(stream(whole, fault, spoken, with_usage=with_usage))
         return Reply(events=events, outcome=outcome, tokens=usage)
-    return Reply(content=whole, outcome=outcome, tokens=usage)
+    return Reply(content=spoken.whole(whole), outcome=outcome, tokens=usage)
 
 
 def read_ask(body: Json) -> Ask:

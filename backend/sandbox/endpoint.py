@@ -19,6 +19,7 @@ from sandbox.dialects import OPENAI, Dialect
 from sandbox.fault_replies import body_of, error_of
 from sandbox.faults import FAULT_HEADER, Counters, Fault, call_key, parse, split_model
 from sandbox.journal import Journal
+from sandbox.likeness import likeness
 from sandbox.multipart import read_form
 from sandbox.sending import Dropped, EventStream, headers_for
 from sandbox.wire import ApiError, Json, Reply, dumps
@@ -69,11 +70,11 @@ def endpoint(
         try:
             reply = await _answered(call, handler)
         except ApiError as error:
-            return _respond(call, _error_reply(error, dialect))
+            return _respond(call, _error_reply(error, call))
         except (AttributeError, KeyError, TypeError, ValueError):
             # A list where an object belongs, text where a number belongs: the client's mistake.
             unread = ApiError(400, "Your request could not be read.", code="invalid_type")
-            return _respond(call, _error_reply(unread, dialect))
+            return _respond(call, _error_reply(unread, call))
         except (ClientDisconnect, asyncio.CancelledError):
             state.journal.note(call.n, outcome="client_left")
             raise
@@ -138,9 +139,10 @@ def _take_fault(call: _Call, body: Json) -> Json:
     return {**named, "model": model} if model else named
 
 
-def _error_reply(error: ApiError, dialect: Dialect) -> Reply:
+def _error_reply(error: ApiError, call: _Call) -> Reply:
+    like, dialect = call.fault.like, call.dialect
     return Reply(
-        content=dialect.error_body(error),
+        content=likeness(like).error(error) if like else dialect.error_body(error),
         status=dialect.error_status(error),
         headers=error.headers,
         outcome=f"error:{error.code or error.kind}",

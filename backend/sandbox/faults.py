@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from sandbox.likeness import LIKENESSES
 from sandbox.wire import ApiError, Json
 
 FAULT_MODEL = "sandbox-fault"
@@ -53,6 +54,7 @@ class Fault:
     stream_error: bool = False
     drip: float = 0.0
     batch: str = ""
+    like: str = ""
 
 
 NO_FAULT = Fault()
@@ -64,6 +66,12 @@ def _flag(text: str) -> bool:
 
 def _end_of_batch(text: str) -> str:
     if text not in {"expired", "cancelled", "failed"}:
+        raise ValueError(text)
+    return text
+
+
+def _vendor(text: str) -> str:
+    if text not in LIKENESSES:
         raise ValueError(text)
     return text
 
@@ -87,6 +95,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     **dict.fromkeys(("slow", "drip", "cost"), _seconds),
     **dict.fromkeys(("status", "times", "retry_after_date", "cached", "cut", "sever"), _whole),
     "batch": _end_of_batch,
+    "like": _vendor,
     **dict.fromkeys(("code", "retry_after", "retry_after_ms", "should_retry"), str),
 }
 WORDS = tuple(Fault.__dataclass_fields__)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modules.llm_services.providers.rows import PROVIDERS
+from sandbox.likeness import LIKENESSES
 
 KEY = "sk-sandbox-key-of-the-contract"
 ERRORS: Mapping[str, str] = {
@@ -31,7 +32,7 @@ ERRORS: Mapping[str, str] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
     """A vendor as the sandbox plays it: where below its root, with which of its models, and what
-    goes wrong there in which words. ``usage`` says whether its answers tell what they took.
+    goes wrong there in which words.
     """
 
     path: str = "/v1"
@@ -72,6 +73,13 @@ WIRES: Mapping[str, Wire] = {
 def wire_of(provider: str) -> Wire:
     """How a provider's row is tested."""
     return WIRES[PROVIDERS[provider].adapter]
+
+
+def model(provider: str, fault: str = "") -> str:
+    """A model of a provider, and what shall go wrong with it; each vendor speaks its dialect."""
+    spoken = f"like={provider}" if provider in LIKENESSES else ""
+    faults = ",".join(filter(None, (spoken, fault)))
+    return ":".join(filter(None, (provider, wire_of(provider).model, faults)))
 
 
 def variables(root: str) -> dict[str, str]:

@@ -25,7 +25,8 @@ class Planet(BaseModel):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A call that gives the id of its row. ``costly`` ones are not sent again when they may have
-    been paid for; ``streamed`` ones are read to their end; ``binary`` ones answer with bytes.
+    been paid for; ``streamed`` ones are read to their end; ``binary`` ones answer with bytes. What
+    may be asked ``in_words``, too, is asked once more when it is refused.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Kind:
     costly: bool = False
     streamed: bool = False
     binary: bool = False
+    in_words: bool = False
 
 
 RIVERS = [LLMMessageDTO(role="user", content="Rivers carry sand to the sea, and end in deltas.")]
@@ -69,6 +71,7 @@ KINDS = (
     Kind(
         name="object of chat",
         ask=lambda llm: _id(llm.generate_structured_response(RIVERS, Planet, model=HOUSE)),
+        in_words=True,
     ),
     Kind(name="tools", ask=lambda llm: _id(llm.run_tools(RIVERS, [get_weather]))),
     Kind(

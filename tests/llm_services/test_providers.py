@@ -9,6 +9,7 @@ from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.providers.capabilities import SAMPLING, refused_parameters
 from modules.llm_services.providers.factory import create_llm_provider, provider_names
 from modules.llm_services.providers.openai import OpenAIProvider
+from modules.llm_services.providers.rows import PROVIDERS
 
 ALL = dict.fromkeys(SAMPLING, 0.5)
 
@@ -55,7 +56,7 @@ def test_known_providers_are_those_with_a_row_and_those_configured(
 ) -> None:
     """A provider needs no code: variables are enough."""
     config = configured(monkeypatch, LLM_PROVIDERS__LOCAL__BASE_URL="http://localhost:1/v1")
-    assert provider_names(config) == {"openai", "azure_openai", "local"}
+    assert provider_names(config) == {*PROVIDERS, "local"}
     assert provider_names(LLMConfig()) >= {"openai", "azure_openai"}
 
 

@@ -15,6 +15,7 @@ from modules.llm_services.exceptions import (
 from modules.llm_services.types import Call
 
 from .base import Attempt, BatchAtVendor, BatchLine, Reply, WrittenBatch
+from .capabilities import JSON_SCHEMA
 from .failures import error_for_status
 from .formats import CHAT, FORMATS, WireFormat
 from .formats.base import OutputSchema, Request
@@ -73,6 +74,8 @@ class OpenAIBatches:
             if left_out:
                 dropped[call.id] = left_out
             schema = schemas.get(call.output_type)
+            if schema is not None and JSON_SCHEMA in left_out:
+                schema = replace(schema, enforced=False)
             request = Request(call=call, parameters=parameters, schema=schema)
             size += file.write(request_line(call.id, wire.path, wire.body(request)))
             if size > MAX_BYTES:

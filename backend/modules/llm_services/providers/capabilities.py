@@ -15,9 +15,12 @@ from uuid import UUID
 from modules.llm_services.exceptions import (
     LLMBadRequestError,
     LLMError,
+    LLMInputError,
     LLMUnsupportedParameterError,
 )
 from modules.llm_services.types import Call
+
+from .quirks import NO_QUIRKS, Quirks
 
 SAMPLING = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty"})
 
@@ -78,6 +81,21 @@ _DROPPABLE: Mapping[str, str] = {
 }
 """Wire names of parameters whose absence does not change what was asked for."""
 _CALLS_REMEMBERED = 1_000
+JSON_SCHEMA = "json_schema"
+"""What is said to be left out when an answer is asked for in words, not held to a schema."""
+_SCHEMA_S_PLACE = frozenset(
+    {"response_format", "response_format.type", "text.format", "text.format.type"}
+)
+_UNREADABLE = frozenset({400, 422})
+_IRRELEVANT = frozenset(_DROPPABLE.values()) | {"service_tier", "metadata"}
+"""Parameters of ours without which the same question is asked."""
+
+
+def check_quirks(quirks: Quirks, call: Call) -> None:
+    """Raise `LLMInputError` for what the vendor takes no calls with."""
+    given = {**call.parameters, **({"tools": True} if call.tools else {})}
+    for name in quirks.refuses & given.keys() - _IRRELEVANT:
+        raise LLMInputError(f"{name}: {call.provider} does not take it: leave it out")
 
 
 def _refused(error: LLMError) -> str | None:
@@ -98,6 +116,7 @@ def _refused(error: LLMError) -> str | None:
 class Refusals:
     """What the models of one provider refuse: what is known, and what they have said since."""
 
+    quirks: Quirks = NO_QUIRKS
     _learnt: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _told: OrderedDict[UUID, set[str]] = field(default_factory=OrderedDict)
 
@@ -105,26 +124,51 @@ class Refusals:
         """The parameters that the model takes, and the names of those that it does not."""
         given = _given(call)
         learnt = self._learnt[call.model].union(self._told.get(call.id, ()))
-        refused = refused_parameters(call.model, given) | learnt
+        refused = refused_parameters(call.model, given) | learnt | self.quirks.refuses
         dropped = tuple(sorted(refused & given.keys()))
-        return {name: given[name] for name in given if name not in dropped}, dropped
+        kept = {name: given[name] for name in given if name not in dropped}
+        in_words = self.quirks.schemas is False or JSON_SCHEMA in learnt
+        return kept, (*dropped, JSON_SCHEMA) if call.output_type and in_words else dropped
 
     def learnt(self, error: LLMError, call: Call) -> LLMError:
         """A refused parameter that can be left out is remembered, and the call may go on.
 
         Each call is told once: others may have been under way with the same parameter.
         """
-        name = _refused(error)
-        if name is None or name not in _given(call) or name in self._told.get(call.id, ()):
+        name = self._refused(error, call)
+        if name is None or name in self._told.get(call.id, ()):
             return error
         self._remember(name, call)
         facts = {key: value for key, value in vars(error).items() if key != "message"}
         return LLMUnsupportedParameterError(error.message, **facts)
 
+    def _refused(self, error: LLMError, call: Call) -> str | None:
+        name = _refused(error)
+        if name is not None:
+            return name if name in _given(call) else None
+        return JSON_SCHEMA if call.output_type and self._may_mean_the_schema(error) else None
+
+    def _may_mean_the_schema(self, error: LLMError) -> bool:
+        """Few vendors name the parameter: where schemas may be unknown, any bad request may be
+        about them, and one in other words tells.
+        """
+        if type(error) is not LLMBadRequestError or error.code == "invalid_json_schema":
+            return False
+        perhaps = self.quirks.schemas is None and error.status_code in _UNREADABLE
+        guessed = perhaps and error.param is None and not error.retryable
+        return guessed or error.param in _SCHEMA_S_PLACE
+
+    def answered(self, call: Call) -> None:
+        """A request in other words was answered: the next calls are made in them at once."""
+        if JSON_SCHEMA in self._told.get(call.id, ()):
+            self._learnt[call.model].add(JSON_SCHEMA)
+
     def _remember(self, name: str, call: Call) -> None:
-        """For the model; but reasoning that cannot be opened says nothing of any other."""
+        """For the model; but reasoning that cannot be opened says nothing of any other, and what
+        was wrong with a request is only guessed until the next is answered.
+        """
         self._told.setdefault(call.id, set()).add(name)
         if len(self._told) > _CALLS_REMEMBERED:
             self._told.popitem(last=False)
-        if name != "reasoning":
+        if name not in {"reasoning", JSON_SCHEMA}:
             self._learnt[call.model].add(name)

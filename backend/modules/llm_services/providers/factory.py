@@ -30,7 +30,7 @@ def _openai() -> MakeAdapter:
     def make(name: str, settings: ProviderSettings, row: ProviderRow, heard: Heard) -> LLMProvider:
         api = settings.api or row.api
         adapter = SearchingProvider if api == "responses" else OpenAIProvider
-        return adapter(name, settings, api, heard)
+        return adapter(name, settings, api, heard, row.quirks)
 
     return make
 
@@ -79,9 +79,7 @@ def create_llm_provider(
 
     Raises `LLMConfigurationError` that names the missing variable, or the missing extra.
     """
-    row = provider_row(name)
-    settings = config.provider(name)
-    settings = settings.model_copy(update={"base_url": settings.base_url or row.base_url})
+    settings, row = _described(config, name)
     _require(settings, row)
     return _loaded(name, row)(name, settings, row, heard)
 
@@ -107,6 +105,20 @@ def _require(settings: ProviderSettings, row: ProviderRow) -> None:
         raise LLMConfigurationError(f"{row.key_variable} is not set")
     if row.url_variable and settings.base_url is None:
         raise LLMConfigurationError(f"{row.url_variable} is not set")
+
+
+def problem_of(config: LLMConfig, name: str) -> str | None:
+    """What a provider lacks to be asked, as its error would say it."""
+    try:
+        _require(*_described(config, name))
+    except LLMConfigurationError as error:
+        return error.message
+    return None
+
+
+def _described(config: LLMConfig, name: str) -> tuple[ProviderSettings, ProviderRow]:
+    row, settings = provider_row(name), config.provider(name)
+    return settings.model_copy(update={"base_url": settings.base_url or row.base_url}), row
 
 
 def _loaded(name: str, row: ProviderRow) -> MakeAdapter:

@@ -25,6 +25,7 @@ _BODY_LIMIT = 2_000
 _LONGEST_WAIT = 86_400_000  # a day in milliseconds; more is nonsense in any unit
 _CLIENT_ERROR = 400
 _SERVER_ERROR = 500
+_LAST_ERROR = 599
 
 _BY_CODE: Mapping[str, type[LLMError]] = {
     "insufficient_quota": LLMQuotaExceededError,
@@ -35,6 +36,9 @@ _BY_CODE: Mapping[str, type[LLMError]] = {
     "moderation_blocked": LLMRefusedError,
     "content_filter": LLMRefusedError,
     "model_not_found": LLMNotFoundError,
+    # Groq: what the model wrote was no JSON, or no call of a tool (console.groq.com/docs/errors)
+    "json_validate_failed": LLMBadResponseError,
+    "tool_use_failed": LLMBadResponseError,
 }
 _BY_STATUS: Mapping[int, type[LLMError]] = {
     401: LLMAuthenticationError,
@@ -49,7 +53,21 @@ _BY_STATUS: Mapping[int, type[LLMError]] = {
 _ANSWER_MAY_EXIST = frozenset({408, 504})
 
 
-def error_for_status(status: int, headers: Mapping[str, str], body: object, text: str) -> LLMError:
+def status_of(body: Mapping[str, Any]) -> int | None:
+    """The HTTP status that the code of an error inside a success is, if it is one."""
+    code = _details(body).get("code")
+    stated = int(code) if isinstance(code, int | str) and str(code).isdecimal() else 0
+    return stated if _CLIENT_ERROR <= stated <= _LAST_ERROR else None
+
+
+def error_for_status(
+    status: int,
+    headers: Mapping[str, str],
+    body: object,
+    text: str,
+    *,
+    maybe_billed: bool = False,
+) -> LLMError:
     """The error for a status that is no success. ``body`` is the decoded JSON, if it was JSON."""
     details = _details(body)
     code = _word(details.get("code")) or _word(details.get("type"))
@@ -60,7 +78,7 @@ def error_for_status(status: int, headers: Mapping[str, str], body: object, text
         "provider_request_id": request_id(headers),
         "retryable": _told_to_retry(status, headers),
         "retry_after": retry_after(headers),
-        "maybe_billed": status in _ANSWER_MAY_EXIST,
+        "maybe_billed": maybe_billed or status in _ANSWER_MAY_EXIST,
         "response_body": shortened(without_secrets(text), _BODY_LIMIT) or None,
     }
     return _class_for(status, details)(_message(status, details), **facts)
@@ -79,6 +97,9 @@ def _told_to_retry(status: int, headers: Mapping[str, str]) -> bool | None:
 
 
 def _class_for(status: int, details: Mapping[str, Any]) -> type[LLMError]:
+    about = details.get("metadata")
+    if isinstance(about, Mapping) and "flagged_input" in about:  # OpenRouter's moderation
+        return LLMRefusedError
     for name in ("code", "type"):
         known = _BY_CODE.get(_word(details.get(name)) or "")
         if known is not None:
@@ -91,13 +112,15 @@ def _class_for(status: int, details: Mapping[str, Any]) -> type[LLMError]:
 
 
 def _details(body: object) -> Mapping[str, Any]:
-    """OpenAI's ``{"error": {...}}`` with or without its wrapping, or nothing."""
+    """OpenAI's ``{"error": {...}}`` with or without its wrapping, xAI's and LM Studio's
+    ``{"code": "...", "error": "..."}``, or nothing.
+    """
     if isinstance(body, Mapping):
         inner = body.get("error", body)
         if isinstance(inner, Mapping):
             return inner
         if isinstance(inner, str):
-            return {"message": inner}
+            return {**body, "message": inner}
     return {}
 
 

@@ -5,13 +5,17 @@ import re
 from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.types import Call, DocumentPart
 
+from .capabilities import check_quirks
 from .formats import CHAT, WireFormat
+from .quirks import NO_QUIRKS, Quirks
 
 _OPENAI_S_OWN = re.compile(r"(.+\.)?(openai\.com|openai\.azure\.com|services\.ai\.azure\.com)")
 
 
-def check_call(wire: WireFormat, call: Call, host: str) -> None:
+def check_call(wire: WireFormat, call: Call, host: str, quirks: Quirks = NO_QUIRKS) -> None:
     """Raise `LLMInputError` for what ``host`` is known not to take in this format."""
+    if quirks.refuses:
+        check_quirks(quirks, call)
     if not wire.fetches_documents:
         _check_documents(wire, call)
     if _OPENAI_S_OWN.fullmatch(host):

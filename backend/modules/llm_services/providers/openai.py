@@ -6,10 +6,9 @@ and its response construction, which cost more than the rest of a call.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias, cast
+from typing import Any
 
 import httpx2
 from openai import (
@@ -21,9 +20,7 @@ from openai import (
     DefaultAsyncHttpxClient,
     Timeout,
 )
-from pydantic_core import to_json
 
-from modules.llm_services.bulk import LARGE, json_pieces, sent_singly, weight
 from modules.llm_services.exceptions import LLMError, LLMTimeoutError
 from modules.llm_services.setting_types import ApiFormat, ProviderSettings
 from modules.llm_services.types import Call, GivenImages, JsonObject
@@ -44,6 +41,7 @@ from .formats.streamed import stream_format
 from .formats.transcriptions import TRANSCRIPTIONS, form_file
 from .key_mask import KeyMask
 from .limits import check_call
+from .quirks import NO_QUIRKS, Quirks
 from .received import is_stream, read_reply
 from .response_guard import (
     ACCEPTED_ENCODINGS,
@@ -54,16 +52,15 @@ from .response_guard import (
     unconnected,
 )
 from .sdk_log import keep_content_out_of_log
+from .sending import Pieces, json_of, payload, written
 from .streaming import ProviderStream, StreamFacts
-from .structured import output_schema
+from .structured import schema_for
 from .tls import tls
 from .verdict import usable_in_thread
 
 CONNECT_TIMEOUT = 5.0
 _UNUSED = AsyncStream[object]  # the SDK wants one for a stream; the raw response is what we read
 _NO_KEY = "no-key-needed"
-Pieces: TypeAlias = Sequence[bytes]
-_NOTHING_ELSE: Mapping[str, Any] = {}
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
@@ -71,12 +68,17 @@ class OpenAIProvider:
     """One endpoint that speaks OpenAI's formats, for one event loop."""
 
     def __init__(
-        self, name: str, settings: ProviderSettings, api: ApiFormat, heard: Heard = deaf
+        self,
+        name: str,
+        settings: ProviderSettings,
+        api: ApiFormat,
+        heard: Heard = deaf,
+        quirks: Quirks = NO_QUIRKS,
     ) -> None:
         self.name, self._heard = name, heard
         self._limit = settings.reply_limit
         self._format = FORMATS[api]
-        self._refusals = Refusals()
+        self._refusals = Refusals(quirks)
         self._accepted = self._refusals.accepted
         self.batches: HandlesBatches = OpenAIBatches(
             self._exchange, self._download, self._accepted, self._check, self._format
@@ -102,19 +104,14 @@ class OpenAIProvider:
         self._check(self._format_for(call, self._accepted(call)[0]), call)
 
     def _check(self, wire: WireFormat, call: Call) -> None:
-        check_call(wire, call, self._client.base_url.host)
+        check_call(wire, call, self._client.base_url.host, self._refusals.quirks)
 
     async def generate_text(self, call: Call, attempt: Attempt) -> Reply:
         """Text, or an object when the call has an ``output_type``: one HTTP request."""
         parameters, dropped = self._accepted(call)
         wire = self._format_for(call, parameters)
-        request = Request(
-            call=call,
-            parameters=parameters,
-            schema=await output_schema(call.output_type) if call.output_type else None,
-            correction=attempt.correction,
-        )
-        response = await self._post(wire, await _written(wire, request), call)
+        request = await self._request(call, attempt, parameters, dropped)
+        response = await self._post(wire, await written(wire, request), call)
         reply = replace(
             read_reply(wire, response, await content(response, self._limit), self._mask),
             http_status=response.status_code,
@@ -127,12 +124,9 @@ class OpenAIProvider:
         """Text piece by piece: one HTTP request, open until the stream is closed."""
         parameters, dropped = self._accepted(call)
         wire = self._format_for(call, parameters)
-        streamed = stream_format(wire)
-        schema = await output_schema(call.output_type) if call.output_type else None
-        request = Request(
-            call=call, parameters=parameters, schema=schema, correction=attempt.correction
-        )
-        body = await _written(wire, request, streamed.asks)
+        streamed = stream_format(wire, usage_option=self._refusals.quirks.usage_option)
+        request = await self._request(call, attempt, parameters, dropped)
+        body = await written(wire, request, streamed.asks)
         response = await self._post(wire, body, call)
         facts = StreamFacts(
             http_status=response.status_code,
@@ -145,6 +139,17 @@ class OpenAIProvider:
         whole = None if is_stream(response) else await self._whole(wire, response)
         said = chunks(response, self._limit)
         return ProviderStream(said, streamed.reader(), facts, response.aclose, whole)
+
+    async def _request(
+        self, call: Call, attempt: Attempt, parameters: Mapping[str, Any], dropped: Sequence[str]
+    ) -> Request:
+        return Request(
+            call=call,
+            parameters=parameters,
+            schema=await schema_for(call, dropped),
+            correction=attempt.correction,
+            quirks=self._refusals.quirks,
+        )
 
     async def _whole(self, wire: WireFormat, response: httpx2.Response) -> Reply:
         """The reply of an endpoint that was asked for a stream and answers at once."""
@@ -183,7 +188,7 @@ class OpenAIProvider:
         """Megabytes are read and hashed in a thread: the loop has other calls to serve."""
         parameters, dropped = self._accepted(call)
         request = Request(call=call, parameters=parameters)
-        body = wire.body(request) if parts else await _written(wire, request)
+        body = wire.body(request) if parts else await written(wire, request)
         limit = min(wire.limit, self._limit) if isinstance(wire, BinaryFormat) else self._limit
         response = await self._post(wire, body, call, files=parts)
         read = await content(response, limit)
@@ -222,7 +227,7 @@ class OpenAIProvider:
         """
         accept = {"Accept": "application/octet-stream"} if isinstance(wire, BinaryFormat) else {}
         looks = isinstance(wire, WireFormat) and wire.looks
-        sent, headers = ({}, {}) if looks else _payload(body, files)
+        sent, headers = ({}, {}) if looks else payload(body, files)
         send: Any = self._client.get if looks else self._client.post
         try:
             answer: httpx2.Response = await send(
@@ -242,12 +247,13 @@ class OpenAIProvider:
         except APIConnectionError as error:
             raise self._unreachable(error) from self._safe(error)
         self._heard(call, answer.headers)
+        self._refusals.answered(call)
         return answer
 
     def _from_status(self, error: APIStatusError) -> LLMError:
         response = error.response
         text = self._mask(response.text)
-        said = error_for_status(response.status_code, response.headers, _json(text), text)
+        said = error_for_status(response.status_code, response.headers, json_of(text), text)
         self._mask.error(said)
         return said
 
@@ -269,32 +275,3 @@ class OpenAIProvider:
         error.body = None
         self._mask.error(error)
         return error
-
-
-async def _written(
-    wire: WireFormat | BinaryFormat, request: Request, asks: Mapping[str, Any] = _NOTHING_ELSE
-) -> Pieces:
-    """The body as it is sent. Pictures take a while to write: that happens in a thread."""
-    if weight(request.call.messages) < LARGE:
-        return [to_json({**wire.body(request), **asks})]
-    return await asyncio.to_thread(lambda: json_pieces({**wire.body(request), **asks}))
-
-
-def _payload(
-    body: Pieces | JsonObject, files: Sequence[File] | None
-) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """The body as the SDK's client takes it, and the headers that go with it."""
-    if files:
-        return {"body": body, "files": files}, {"Content-Type": "multipart/form-data"}
-    pieces = cast("Pieces", body)
-    if len(pieces) == 1:
-        return {"content": pieces[0]}, {}
-    length = sum(map(len, pieces))
-    return {"content": sent_singly(pieces)}, {"Content-Length": str(length)}
-
-
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

@@ -6,7 +6,8 @@ are not used: retries and re-asks are counted and paid for in one place, the exe
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +17,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from modules.llm_services.exceptions import LLMValidationError
-from modules.llm_services.types import JsonObject
+from modules.llm_services.types import Call, JsonObject
 
 from .base import Reply
+from .capabilities import JSON_SCHEMA
 from .formats.base import OutputSchema
 from .strict_schema import strict_schema
 
@@ -46,6 +48,14 @@ async def output_schema(model: type[BaseModel]) -> OutputSchema:
     if schema is None:
         schema = _schemas[model] = await asyncio.to_thread(_write_schema, model)
     return schema
+
+
+async def schema_for(call: Call, left_out: Sequence[str]) -> OutputSchema | None:
+    """The schema of a call's answer; told in words where the model cannot be held to it."""
+    if call.output_type is None:
+        return None
+    schema = await output_schema(call.output_type)
+    return replace(schema, enforced=False) if JSON_SCHEMA in left_out else schema
 
 
 def _write_schema(model: type[BaseModel]) -> OutputSchema:

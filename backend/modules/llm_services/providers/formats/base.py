@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modules.llm_services.exceptions import LLMBadResponseError
 from modules.llm_services.providers.base import Correction, Reply
+from modules.llm_services.providers.quirks import NO_QUIRKS, Quirks
 from modules.llm_services.types import Call, JsonObject
 
 COUNT_LIMIT = 2**31 - 1
@@ -29,11 +30,19 @@ W = TypeVar("W", bound=Wire)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputSchema:
-    """The JSON schema of a structured answer, ready to be sent."""
+    """The JSON schema of a structured answer, ready to be sent. One that is not ``enforced`` is
+    told in words, for a vendor that holds answers to nothing but JSON.
+    """
 
     name: str
     schema: JsonObject
     strict: bool
+    enforced: bool = True
+
+    def in_words(self) -> str:
+        """What a model is told that is not held to the schema."""
+        schema = json.dumps(self.schema, ensure_ascii=False, separators=(",", ":"))
+        return f"Answer with a JSON object, and nothing else, that fits this JSON schema:\n{schema}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +53,12 @@ class Request:
     parameters: Mapping[str, Any]
     schema: OutputSchema | None = None
     correction: Correction | None = None
+    quirks: Quirks = NO_QUIRKS
+
+    @property
+    def told_schema(self) -> str | None:
+        """The schema in words, when it is not enforced."""
+        return self.schema.in_words() if self.schema and not self.schema.enforced else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,14 @@
 """OpenAI's Chat Completions (``POST /chat/completions``), which most other vendors speak, too."""
 
+import json
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from modules.llm_services.exceptions import LLMBadResponseError
+from modules.llm_services.exceptions import LLMBadResponseError, LLMProviderError
 from modules.llm_services.providers.base import Reply
+from modules.llm_services.providers.failures import error_for_status, status_of
+from modules.llm_services.providers.quirks import Quirks
 from modules.llm_services.types import (
     AudioPart,
     Call,
@@ -19,7 +22,7 @@ from modules.llm_services.types import (
     Usage,
 )
 
-from .base import Count, Request, Wire, WireFormat, corrected, read
+from .base import Count, OutputSchema, Request, Wire, WireFormat, corrected, read
 from .media import address, encoded, filename
 from .reported import reported_cost
 from .tools import arguments_text, choice, forced, function, is_plain, tool_calls
@@ -39,6 +42,8 @@ _NAMES = {
     "prompt_cache_key": "prompt_cache_key",
     "metadata": "metadata",
 }
+_FINISH = {"eos": "stop", "model_length": "length", "max_tokens": "length"}  # Together, Mistral
+_FAILED = frozenset({"error", "insufficient_system_resource"})  # OpenRouter, DeepSeek
 ONLY_CHAT = frozenset({"frequency_penalty", "presence_penalty", "stop", "seed", "logit_bias"})
 
 
@@ -48,7 +53,13 @@ class _Part(Wire):
 
 class _Function(Wire):
     name: str
-    arguments: str | None = None
+    arguments: str | JsonObject | None = None  # an object: Ollama's older releases
+
+    @property
+    def text(self) -> str | None:
+        """The arguments as JSON text."""
+        given = self.arguments
+        return json.dumps(given) if isinstance(given, dict) else given
 
 
 class _ToolCall(Wire):
@@ -81,6 +92,8 @@ class _CompletionDetails(Wire):
 class _Usage(Wire):
     prompt_tokens: Count
     completion_tokens: Count
+    total_tokens: Count | None = None
+    prompt_cache_hit_tokens: Count | None = None  # DeepSeek
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
 
@@ -96,22 +109,29 @@ def body(request: Request) -> JsonObject:
     """The request's JSON."""
     wire: JsonObject = {
         "model": request.call.model,
-        "messages": corrected([_message(m) for m in request.call.messages], request.correction),
+        "messages": corrected(_messages(request), request.correction),
         **_tools(request.call),
     }
-    given = request.parameters
-    wire.update((_NAMES[name], value) for name, value in given.items() if name in _NAMES)
+    given, words = request.parameters, request.quirks.names
+    wire.update(
+        (words.get(name, _NAMES[name]), value) for name, value in given.items() if name in _NAMES
+    )
     if request.schema is not None:
-        schema = request.schema
-        wire["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {
-                "name": schema.name,
-                "schema": schema.schema,
-                "strict": schema.strict,
-            },
-        }
+        wire["response_format"] = _response_format(request.schema)
     return wire
+
+
+def _response_format(schema: OutputSchema) -> JsonObject:
+    if not schema.enforced:
+        return {"type": "json_object"}
+    said = {"name": schema.name, "schema": schema.schema, "strict": schema.strict}
+    return {"type": "json_schema", "json_schema": said}
+
+
+def _messages(request: Request) -> list[JsonObject]:
+    said = [_message(message, request.quirks) for message in request.call.messages]
+    told = request.told_schema
+    return [{"role": "system", "content": told}, *said] if told else said
 
 
 def _tools(call: Call) -> JsonObject:
@@ -123,10 +143,13 @@ def _tools(call: Call) -> JsonObject:
     return {**said, **choice(call), **({"tool_choice": named} if name else {})}
 
 
-def _message(message: LLMMessageDTO) -> JsonObject:
+def _message(message: LLMMessageDTO, quirks: Quirks) -> JsonObject:
     if message.role == MessageRole.TOOL:
         return {"role": "tool", "content": message.text, "tool_call_id": message.tool_call_id}
-    plain: JsonObject = {"role": str(message.role), "content": _content(message)}
+    role = str(message.role)
+    if role == MessageRole.DEVELOPER and not quirks.developers:
+        role = str(MessageRole.SYSTEM)
+    plain: JsonObject = {"role": role, "content": _content(message)}
     if message.tool_calls:
         plain["content"] = message.text or None
         plain["tool_calls"] = [
@@ -137,7 +160,17 @@ def _message(message: LLMMessageDTO) -> JsonObject:
             }
             for call in message.tool_calls
         ]
-    return {**plain, "name": message.name} if message.name else plain
+    return _named(plain, message.name, quirks) if message.name else plain
+
+
+def _named(plain: JsonObject, name: str, quirks: Quirks) -> JsonObject:
+    """The name of who speaks, in the text where there is no other place for it."""
+    content = plain["content"]
+    if quirks.speakers or content is None:
+        return {**plain, "name": name} if quirks.speakers else plain
+    said = f"{name}: "
+    named = said + content if isinstance(content, str) else [_part(TextPart(text=said)), *content]
+    return {**plain, "content": named}
 
 
 def _content(message: LLMMessageDTO) -> str | list[JsonObject]:
@@ -159,12 +192,17 @@ def _part(part: ContentPart) -> JsonObject:
 
 
 def reply(value: JsonObject) -> Reply:
-    """The first choice in our words."""
+    """The first choice in our words. A failure may come as a success: OpenRouter sends it so."""
+    status = status_of(value) if value.get("error") and not value.get("choices") else None
+    if status is not None:
+        raise error_for_status(status, {}, value, "", maybe_billed=True)
     completion = read(_Completion, value)
     usage = _usage(completion.usage, reported_cost(value.get("usage")))
     if not completion.choices:
         raise LLMBadResponseError("the provider's answer has no choices", usage=usage)
     first = completion.choices[0]
+    if first.finish_reason in _FAILED:
+        raise LLMProviderError("the provider gave up on the answer", usage=usage, retryable=True)
     said = first.message
     refusal, calls = said.refusal, _tool_calls(said.tool_calls or ())
     return Reply(
@@ -181,12 +219,13 @@ def reply(value: JsonObject) -> Reply:
 
 def _finish_reason(first: _Choice, calls: tuple[ToolCall, ...]) -> str | None:
     """Some vendors say that they stopped when they call tools."""
-    return "tool_calls" if calls and first.finish_reason in {"stop", None} else first.finish_reason
+    reason = _FINISH.get(first.finish_reason or "", first.finish_reason)
+    return "tool_calls" if calls and reason in {"stop", None} else reason
 
 
 def _tool_calls(calls: Iterable[_ToolCall]) -> tuple[ToolCall, ...]:
     functions = [(call.id, call.function) for call in calls]
-    return tool_calls((key, f.name, f.arguments) for key, f in functions if f is not None)
+    return tool_calls((key, f.name, f.text) for key, f in functions if f is not None)
 
 
 def _text(content: str | list[_Part] | None) -> str:
@@ -199,16 +238,27 @@ def _usage(usage: _Usage | None, cost: Decimal | None) -> Usage | None:
     if usage is None:
         return None
     inside, outside = usage.prompt_tokens_details, usage.completion_tokens_details
+    cached = inside.cached_tokens if inside else None
     return Usage(
         prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        cache_read_tokens=inside.cached_tokens if inside else None,
+        completion_tokens=usage.completion_tokens + _reasoned_apart(usage),
+        cache_read_tokens=usage.prompt_cache_hit_tokens if cached is None else cached,
         cache_write_tokens=inside.cache_write_tokens if inside else None,
         reasoning_tokens=outside.reasoning_tokens if outside else None,
         audio_input_tokens=inside.audio_tokens if inside else None,
         audio_output_tokens=outside.audio_tokens if outside else None,
         reported_cost=cost,
     )
+
+
+def _reasoned_apart(usage: _Usage) -> int:
+    """Reasoning tokens that are not among the completion's: xAI's total tells that its are not
+    (github.com/UKGovernmentBEIS/inspect_ai/issues/5528).
+    """
+    details = usage.completion_tokens_details
+    reasoned = (details.reasoning_tokens if details else None) or 0
+    apart = usage.prompt_tokens + usage.completion_tokens + reasoned
+    return reasoned if usage.total_tokens == apart else 0
 
 
 def _raw(value: JsonObject) -> JsonObject:

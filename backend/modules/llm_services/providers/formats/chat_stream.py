@@ -1,10 +1,11 @@
 """Chat Completions piece by piece: the chunks are put together to what one answer would be."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modules.llm_services.providers.base import Reply
-from modules.llm_services.providers.failures import error_for_status
+from modules.llm_services.providers.failures import error_for_status, status_of
 from modules.llm_services.types import JsonObject
 from modules.llm_services.types.stream import (
     ReasoningDelta,
@@ -38,9 +39,11 @@ class ChatReader:
             return ()
         value = event_json(event)
         if value.get("error"):
-            raise error_for_status(_SERVER_ERROR, {}, value, "")
+            raise error_for_status(status_of(value) or _SERVER_ERROR, {}, value, "")
         known = {name: item for name, item in value.items() if item is not None}
         self._around.update((name, known[name]) for name in known if name != "choices")
+        if isinstance(known.get("x_groq"), Mapping) and known["x_groq"].get("usage"):
+            self._around["usage"] = known["x_groq"]["usage"]
         choices = value.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
             return ()
@@ -60,27 +63,42 @@ class ChatReader:
         return chat.reply({**self._around, "object": "chat.completion", "choices": [choice]})
 
     def _pieces(self, delta: Mapping[str, Any]) -> Iterator[StreamEvent]:
-        if isinstance(delta.get("content"), str) and delta["content"]:
-            self.text += delta["content"]
-            yield TextDelta(delta["content"])
+        if said := _said(delta.get("content")):
+            self.text += said
+            yield TextDelta(said)
         if isinstance(delta.get("refusal"), str) and delta["refusal"]:
             self._refusal += delta["refusal"]
             yield TextDelta(delta["refusal"])
-        if isinstance(delta.get("reasoning_content"), str):
-            yield ReasoningDelta(delta["reasoning_content"])
+        if thought := _thought(delta):
+            yield ReasoningDelta(thought)
         for piece in delta.get("tool_calls") or ():
             yield self._tool_call(piece)
 
     def _tool_call(self, piece: Mapping[str, Any]) -> ToolCallDelta:
-        index = int(piece.get("index", 0))
-        function = piece.get("function") or {}
+        function, index = piece.get("function") or {}, piece.get("index")
+        if not isinstance(index, int):  # calls that come whole may have no place
+            index = len(self._calls)
         call = self._calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
         call["id"] = call["id"] or piece.get("id") or ""
         call["name"] = call["name"] or function.get("name") or ""
-        call["arguments"] += function.get("arguments") or ""
-        return ToolCallDelta(
-            index, function.get("arguments") or "", id=piece.get("id"), name=function.get("name")
-        )
+        arguments = function.get("arguments") or ""
+        arguments = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        call["arguments"] += arguments
+        return ToolCallDelta(index, arguments, id=piece.get("id"), name=function.get("name"))
+
+
+def _said(content: object, kind: str = "text") -> str:
+    """A piece of text, as it is or in parts of which only some are of that kind (Mistral's)."""
+    if isinstance(content, str):
+        return content if kind == "text" else ""
+    parts = content if isinstance(content, list) else ()
+    return "".join(_said(part.get(kind)) for part in parts if isinstance(part, Mapping))
+
+
+def _thought(delta: Mapping[str, Any]) -> str:
+    """What the model thinks, in any of the vendors' places for it."""
+    told = delta.get("reasoning_content") or delta.get("reasoning")
+    return told if isinstance(told, str) else _said(delta.get("content"), "thinking")
 
 
 def _call(piece: Mapping[str, str]) -> JsonObject:

@@ -13,13 +13,15 @@ def reported_cost(usage: object) -> Decimal | None:
     OpenRouter's ``cost`` is what its account is charged; with a key of one's own at the vendor
     (BYOK) the vendor's ``upstream_inference_cost`` comes on top
     (openrouter.ai/docs/use-cases/usage-accounting). xAI's ``cost_in_usd_ticks`` are 1e-10 USD.
+    Perplexity's ``cost`` has parts and a ``total_cost`` (docs.perplexity.ai/api-reference).
     """
     if not isinstance(usage, Mapping):
         return None
     ticks = _amount(usage.get("cost_in_usd_ticks"))
     if ticks is not None:
         return ticks * _TICK
-    cost = _amount(usage.get("cost"))
+    cost = usage.get("cost")
+    cost = _amount(cost.get("total_cost") if isinstance(cost, Mapping) else cost)
     return None if cost is None else cost + _upstream(usage)
 
 

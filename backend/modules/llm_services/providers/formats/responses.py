@@ -125,7 +125,9 @@ def _tools(call: Call) -> JsonObject:
 
 def _input(request: Request) -> list[JsonObject]:
     said = request.call.messages
-    return [item for one in said for item in _items(one, carried(one, request))]
+    items = [item for one in said for item in _items(one, carried(one, request))]
+    told = request.told_schema
+    return [{"role": "system", "content": told}, *items] if told else items
 
 
 def _items(
@@ -176,8 +178,10 @@ def _text(request: Request) -> JsonObject:
     text: JsonObject = {}
     if "verbosity" in request.parameters:
         text["verbosity"] = request.parameters["verbosity"]
-    if request.schema is not None:
-        schema = request.schema
+    schema = request.schema
+    if schema is not None and not schema.enforced:
+        text["format"] = {"type": "json_object"}
+    elif schema is not None:
         text["format"] = {
             "type": "json_schema",
             "name": schema.name,

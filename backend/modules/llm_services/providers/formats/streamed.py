@@ -32,6 +32,11 @@ _STREAMS: Mapping[str, StreamFormat] = {
 }
 
 
-def stream_format(wire: WireFormat) -> StreamFormat:
-    """How ``wire`` streams."""
+_UNASKED = StreamFormat(reader=ChatReader, asks={"stream": True})
+
+
+def stream_format(wire: WireFormat, *, usage_option: bool = True) -> StreamFormat:
+    """How ``wire`` streams; without ``usage_option`` tokens come unasked, or not at all."""
+    if wire.path == CHAT.path and not usage_option:
+        return _UNASKED
     return _STREAMS[wire.path]
