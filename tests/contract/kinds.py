@@ -352,6 +352,7 @@ KINDS = (
         ),
         "/audio/transcriptions",
     ),
+    _text("a probe", lambda llm: llm.health(probe=True), method="health"),
     _special(
         "a batch",
         "submit_batch",

@@ -58,6 +58,8 @@ MORE_BAD: list[tuple[str, str]] = [
     ("LLM_PROVIDERS__X-Y", "{}"),
     ("LLM_ROLES__MY-ROLE", "openai:x"),
     ("LLM_ROLES__FAST", ""),
+    ("LLM_TENANT_ROLES__ACME__MY-ROLE", "openai:x"),
+    ("LLM_TENANT_ROLES", "[1]"),
 ]
 EVERY_BAD = [*BAD, *MORE_BAD]
 _KEYS = (

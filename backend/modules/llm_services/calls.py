@@ -55,6 +55,8 @@ def build_call(
 ) -> Call:
     """The call that goes down the road. Raises `LLMInputError` for whatever cannot be meant."""
     given = arguments.options(asked.options)
+    attribution = _attribution(asked.user_id, given)
+    config = config.for_tenant(attribution.tenant)
     choice = resolve_model(config, providers, asked.model)
     structured = operation == "structured"
     return Call(
@@ -72,7 +74,7 @@ def build_call(
         tool_choice=given.get("tool_choice"),
         parallel_tool_calls=given.get("parallel_tool_calls"),
         cache=_cache_of(operation, given, config),
-        attribution=_attribution(asked.user_id, given),
+        attribution=attribution,
         payload_mode=_payload_mode(given, config),
         idempotency_key=given.get("idempotency_key"),
     )

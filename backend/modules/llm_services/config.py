@@ -29,6 +29,7 @@ from .setting_types import (
     ReadableFile,
     Roles,
     TelemetrySettings,
+    TenantRoles,
     VendorSettings,
     WritableFolder,
     also_named,
@@ -70,6 +71,11 @@ class LLMConfig(
     roles: Roles = Field(
         default_factory=dict,
         description="What a role stands for: `LLM_ROLES__<ROLE>=provider:model`.",
+    )
+    tenant_roles: TenantRoles = Field(
+        default_factory=dict,
+        description="What a role stands for in calls of a tenant: "
+        "`LLM_TENANT_ROLES__<TENANT>__<ROLE>=provider:model`; as JSON, names keep their case.",
     )
     model: str | None = also_named(
         "MODEL",
@@ -165,6 +171,11 @@ class LLMConfig(
                 "reply_max_mb": given.reply_max_mb or self.reply_max_mb,
             }
         )
+
+    def for_tenant(self, tenant: str | None) -> "LLMConfig":
+        """The settings as they are for a tenant's calls: its own roles go before everybody's."""
+        own = self.tenant_roles.get(tenant or "") or self.tenant_roles.get((tenant or "").lower())
+        return self.model_copy(update={"roles": {**self.roles, **own}}) if own else self
 
     def spool_base(self) -> Path | None:
         """The folder of the spools of all databases, made when it is not there."""

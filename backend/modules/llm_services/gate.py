@@ -1,5 +1,7 @@
 """The gate before each request to a provider: is it up, and is there room for one more."""
 
+import time
+
 from .breaker import Breaker, Circuit, Trial
 from .exceptions import LLMError, LLMRateLimitError
 from .limits import Limits, Line, Ticket, demand
@@ -13,15 +15,24 @@ _REFUSED = 400
 class Passage:
     """Leave to send one request. Tell it how that ended, and `close` it; twice does no harm."""
 
-    __slots__ = ("_breaker", "_line", "_ticket", "_trial")
+    __slots__ = ("_breaker", "_line", "_successes", "_ticket", "_trial")
 
-    def __init__(self, breaker: Breaker, trial: Trial, line: Line, ticket: Ticket) -> None:
+    def __init__(
+        self,
+        breaker: Breaker,
+        trial: Trial,
+        line: Line,
+        ticket: Ticket,
+        successes: dict[str, float],
+    ) -> None:
         self._breaker, self._trial = breaker, trial
         self._line, self._ticket = line, ticket
+        self._successes = successes
 
     def answered(self) -> None:
         """The provider has answered, or has begun to."""
         self._breaker.answered(self._trial)
+        self._successes[self._trial.key[0]] = time.time()
 
     def failed(self, error: LLMError) -> None:
         """The request failed. What a provider refuses takes no tokens that it does not report."""
@@ -43,6 +54,7 @@ class Gate:
     def __init__(self, breaker: Breaker | None = None, limits: Limits | None = None) -> None:
         self._breaker = breaker or Breaker(CIRCUIT_FAILURES, CIRCUIT_SECONDS)
         self.limits = limits or Limits()
+        self.last_success: dict[str, float] = {}  # Unix time, by provider
 
     async def enter(self, call: Call, seconds: float, failure: LLMError | None = None) -> Passage:
         """Leave to send one request of a call, perhaps after a wait within ``seconds``.
@@ -66,7 +78,7 @@ class Gate:
         except LLMError:
             ticket.close(0)
             raise
-        return Passage(self._breaker, trial, line, ticket)
+        return Passage(self._breaker, trial, line, ticket, self.last_success)
 
     def circuits(self) -> tuple[Circuit, ...]:
         """See `Breaker.circuits`."""

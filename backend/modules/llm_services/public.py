@@ -72,6 +72,7 @@ from .protocols import (
     StreamsStructured,
     StreamsText,
     TellsBudgets,
+    TellsHealth,
     TextStream,
     TranscribesAudio,
 )
@@ -119,6 +120,7 @@ from .types.batch import (
 from .types.budgets import BudgetShortage, BudgetStatusDTO, BudgetThreshold
 from .types.cache import CacheScope, CacheStatistics, CacheUse
 from .types.embeddings import EmbeddingOptions
+from .types.health import HealthReport
 from .types.images import GeneratedImage, ImageEditOptions, ImageOptions, Picture
 from .types.money import ReconcileReport, RecostReport
 from .types.paging import RequestFilter, RequestPage
@@ -168,6 +170,7 @@ __all__ = [
     "GeneratesStructured",
     "GeneratesText",
     "GenerationOptions",
+    "HealthReport",
     "ImageEditOptions",
     "ImageOptions",
     "ImagePart",
@@ -231,6 +234,7 @@ __all__ = [
     "StreamsStructured",
     "StreamsText",
     "TellsBudgets",
+    "TellsHealth",
     "TextDelta",
     "TextPart",
     "TextStream",

@@ -12,6 +12,7 @@ from .use_cases.audio import AudioUseCases
 from .use_cases.batch import BatchUseCases
 from .use_cases.budgets import BudgetUseCases
 from .use_cases.embeddings import EmbeddingUseCases
+from .use_cases.health import HealthUseCases
 from .use_cases.images import ImageUseCases
 from .use_cases.ledger import LedgerUseCases
 from .use_cases.search import SearchUseCases
@@ -22,6 +23,7 @@ from .use_cases.tools import ToolUseCases
 
 class LLMService(
     ToolUseCases,
+    HealthUseCases,
     TextUseCases,
     ImageUseCases,
     StreamUseCases,

@@ -5,6 +5,7 @@ from .batch import RunsBatches
 from .budgets import TellsBudgets
 from .cache import KeepsCache
 from .embeddings import GeneratesEmbeddings
+from .health import TellsHealth
 from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
 from .money import AuditsCosts
@@ -38,6 +39,7 @@ __all__ = [
     "StreamsStructured",
     "StreamsText",
     "TellsBudgets",
+    "TellsHealth",
     "TextStream",
     "TranscribesAudio",
 ]

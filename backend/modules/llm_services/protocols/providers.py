@@ -7,6 +7,7 @@ from .batch import RunsBatches
 from .budgets import TellsBudgets
 from .cache import KeepsCache
 from .embeddings import GeneratesEmbeddings
+from .health import TellsHealth
 from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
 from .money import AuditsCosts
@@ -33,6 +34,7 @@ class LLMServicesProvider(
     ReadsLedger,
     EstimatesCost,
     TellsBudgets,
+    TellsHealth,
     Protocol,
 ):
     """All that the module offers."""

@@ -16,6 +16,7 @@ from .guarded import GuardedOpening
 from .kept import replies_of
 from .keys import KeyLedger, KeyTakenError
 from .payload import PayloadPolicy, configured_policy
+from .pulse import Pulse
 from .record import AttemptRecord, CacheHit, CallRecord
 from .recorder import Recorder
 from .retention import LedgerRetention
@@ -40,6 +41,7 @@ __all__ = [
     "LedgerStatus",
     "LedgerWriter",
     "PayloadPolicy",
+    "Pulse",
     "Recorder",
     "Spool",
     "Tally",

@@ -213,6 +213,11 @@ Roles: TypeAlias = Annotated[
     NoDecode,
     BeforeValidator(_mapping),
 ]
+TenantRoles: TypeAlias = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=64)], Roles],
+    NoDecode,
+    BeforeValidator(_mapping),
+]
 LogLevel: TypeAlias = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
 ]

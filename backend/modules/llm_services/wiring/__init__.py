@@ -1,6 +1,9 @@
 """Builds the parts that calls share once, and closes them: composition, and nothing else."""
 
+from modules.llm_services.providers.factory import problem_of
+
 from .loops import running_loop
+from .retiring import retiring_models
 from .runtime import Runtime
 from .runtimes import held, hold, media_store, release, runtime_for, runtime_of
 
@@ -9,7 +12,9 @@ __all__ = [
     "held",
     "hold",
     "media_store",
+    "problem_of",
     "release",
+    "retiring_models",
     "running_loop",
     "runtime_for",
     "runtime_of",

@@ -36,7 +36,9 @@ from modules.llm_services.recording import (
     GuardedOpening,
     KeyLedger,
     LedgerRetention,
+    LedgerStatus,
     LedgerWriter,
+    Pulse,
     Recorder,
     configured_budgets,
     configured_policy,
@@ -113,6 +115,7 @@ class Runtime:
         self._under_way = (recorder.under_way, rows.under_way)
         self.batches = BatchRoad(self.executor, rows, self.prices)
         self.daily_usage = DailyUsageJob(ledger)
+        self.pulse, self.spools = Pulse(ledger, config.write_timeout), spool.folder is not None
         # Prices of its own: rows that are priced again are no calls without a price.
         self.books = Books(ledger, PriceList(overrides), self.daily_usage.refresh)
         self._adapters: WeakKeyDictionary[asyncio.AbstractEventLoop, _Adapters] = (
@@ -148,6 +151,10 @@ class Runtime:
     def circuits(self) -> tuple[Circuit, ...]:
         """The models that have failed lately, and whether anything is sent to them."""
         return self.gate.circuits()
+
+    async def ledger_status(self) -> LedgerStatus:
+        """How the ledger is doing."""
+        return await asyncio.to_thread(self._writer.status)
 
     def enter(self) -> None:
         """Somebody on the running loop uses this runtime until `leave`."""

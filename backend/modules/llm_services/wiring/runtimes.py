@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from weakref import WeakSet
 
 from sqlalchemy import Engine
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from modules.llm_services.media import MediaStore
 
+from .retiring import warn_about_retiring
 from .runtime import Runtime
 from .startup import configured
 
@@ -50,7 +52,8 @@ def runtime_of(engine: Engine) -> Runtime:
     known = _runtimes(engine)
     key = environment_key()
     if key not in known:
-        known[key] = Runtime(configured(), engine)
+        known[key] = runtime = Runtime(configured(), engine)
+        warn_about_retiring(runtime.config, runtime.providers, datetime.now(UTC).date())
     return known[key]
 
 

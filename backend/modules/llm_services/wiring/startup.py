@@ -35,10 +35,19 @@ def _faults(config: LLMConfig) -> Iterator[str]:
     """What no setting can know of the others, and of the files and functions that they name."""
     yield from provider_faults(config)
     yield from role_faults(config, provider_names(config))
+    for tenant in config.tenant_roles:
+        yield from _tenant_faults(config, tenant)
     prices = config.price_overrides
     if prices is not None:
         yield from _fault("LLM_PRICE_OVERRIDES: ", lambda: load_overrides(prices))
     yield from _fault("", lambda: load_redactors(config.redactors))
+
+
+def _tenant_faults(config: LLMConfig, tenant: str) -> Iterator[str]:
+    shared = set(role_faults(config, provider_names(config)))
+    for fault in role_faults(config.for_tenant(tenant), provider_names(config)):
+        if fault not in shared:
+            yield fault.replace("LLM_ROLES__", f"LLM_TENANT_ROLES__{tenant.upper()}__", 1)
 
 
 def _fault(variable: str, load: Callable[[], object]) -> Iterator[str]:
