@@ -106,7 +106,11 @@ class ForUser:
 
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(kind, id=f"{n}-{kind.name.replace(' ', '-')}") for n, kind in enumerate(KINDS)],
+    [
+        pytest.param(kind, id=f"{n}-{kind.name.replace(' ', '-')}")
+        for n, kind in enumerate(KINDS)
+        if kind.method != "health"  # whose rows are nobody's
+    ],
 )
 @pytest.mark.usefixtures("database_url", "vendor")
 async def test_each_kind_of_call_leaves_the_same_rows(kind: Kind, fake: FakeLLMServices) -> None:
