@@ -41,6 +41,7 @@ MORE_BAD: list[tuple[str, str]] = [
     *[("LLM_BUDGET_DEFAULT_OUTPUT_TOKENS", value) for value in ("0", "x")],
     *[("LLM_BUDGET_WHEN_UNKNOWN", value) for value in ("", "ask")],
     *[("LLM_QUEUE_LIMIT", value) for value in ("-1", "x")],
+    *[("LLM_DEFAULT_PROVIDER", value) for value in ("nobody", "openai ")],
     *[("LLM_CIRCUIT_FAILURES", value) for value in ("-1", "1.5")],
     *[("LLM_CIRCUIT_SECONDS", value) for value in ("0", "nan")],
     *[("LLM_REPLY_MAX_MB", value) for value in ("0", "1.5", "10001")],

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import BaseModel
 
 from .values import ApiKey, BaseUrl, ProviderSettings, also_named
 
@@ -16,11 +16,12 @@ def _key(provider: str) -> Any:
 class VendorSettings(BaseModel):
     """The usual variables; ``LLM_PROVIDERS__<NAME>__{API_KEY,BASE_URL}`` go before them."""
 
-    default_provider: Literal["openai", "anthropic", "gemini"] = Field(
+    default_provider: Literal["openai", "anthropic", "gemini"] = also_named(
+        "DEFAULT_PROVIDER",
         "openai",
-        validation_alias=AliasChoices("LLM_PROVIDER"),
-        description="Whose models the roles stand for, unless `LLM_ROLES__<ROLE>` says it; roles "
-        "that a provider has no model for stay OpenAI's.",
+        "Whose models the roles stand for, unless `LLM_ROLES__<ROLE>` says it; roles that a "
+        "provider has no model for stay OpenAI's.",
+        "LLM_PROVIDER",
     )
     openai_api_key: ApiKey | None = _key("openai")
     openai_base_url: BaseUrl | None = also_named(
