@@ -21,6 +21,7 @@ from modules.llm_services.public import (
     llm_problem,
     llm_services_lifespan,
 )
+from modules.llm_usage.public import create_usage_router
 from modules.shared.problems import problem_response
 
 _TOPIC_STATUS: Mapping[type[ContentCreationError], int] = {
@@ -35,6 +36,7 @@ def create_app() -> FastAPI:
     """The application: modules started and closed, routers included, errors turned to problems."""
     app = FastAPI(title="Lessons", version="0.1.0", lifespan=_lifespan)
     app.include_router(content_creation_router)
+    app.include_router(create_usage_router())  # no guard: for browsers on this machine
     app.add_api_route("/health", _health, tags=["health"])
     app.add_exception_handler(LLMError, llm_error_handler)
     app.add_exception_handler(ContentCreationError, _on_topic_error)

@@ -11,12 +11,12 @@ HEAVY = frozenset(
     (
         *("openai", "instructor", "genai_prices", "tiktoken", "bpe_openai", "httpx", "httpx2"),
         *("aiohttp", "requests", "tenacity", "psycopg", "jiter", "alembic", "uvicorn"),
-        *("pydantic_settings", "dotenv", "anthropic", "google"),
+        *("pydantic_settings", "dotenv", "anthropic", "google", "jinja2"),
     )
 )
 
 
-@pytest.mark.parametrize("module", ["llm_services", "content_creation"])
+@pytest.mark.parametrize("module", ["llm_services", "content_creation", "llm_usage"])
 def test_the_front_door_is_light(module: str) -> None:
     """Importing ``public`` loads no SDK, no price list, no tokenizer and no database driver."""
     code = f"import sys, modules.{module}.public; print(*sys.modules)"

@@ -38,6 +38,10 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "modules/llm_services/repo/requests.py",
             "from modules.content_creation import models",
         ),
+        "sibling-imports-a-sibling": (
+            "modules/llm_usage/service.py",
+            "from modules.content_creation import public",
+        ),
         "module-without-a-floor": ("modules/billing/__init__.py", ""),
     },
     FLOORS: {
@@ -75,6 +79,7 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "deep": ("modules/content_creation/dto.py", "import modules.llm_services.providers.base"),
         "lazy": ("modules/content_creation/dto.py", "def f(): from ..llm_services import wiring"),
         "package": ("modules/content_creation/dto.py", "import modules.llm_services"),
+        "usage-page": ("modules/llm_usage/service.py", "import modules.llm_services.repo"),
         "fakes": (
             "modules/content_creation/service.py",
             "from modules.llm_services.testing import FakeLLMServices",
@@ -122,6 +127,7 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "service": ("modules/llm_services/service.py", "from fastapi import Depends"),
         "shared": ("modules/shared/db.py", "from starlette.requests import Request"),
         "sibling-service": ("modules/content_creation/service.py", "import fastapi"),
+        "usage-page": ("modules/llm_usage/service.py", "from fastapi import Request"),
     },
     "only the testing kit knows pytest": {
         "kit": ("modules/llm_services/testing/fake.py", "import pytest"),

@@ -133,6 +133,8 @@ from .types.search import (
 )
 from .types.stream import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 from .types.usage_report import (
+    ErrorRow,
+    LatencyRow,
     UsageRow,
     UsageTotals,
 )
@@ -161,6 +163,7 @@ __all__ = [
     "DocumentPart",
     "EmbeddingOptions",
     "ErasureReport",
+    "ErrorRow",
     "EstimatesCost",
     "GeneratedAudio",
     "GeneratedImage",
@@ -206,6 +209,7 @@ __all__ = [
     "LLMTruncatedError",
     "LLMUnsupportedParameterError",
     "LLMValidationError",
+    "LatencyRow",
     "MessageRole",
     "ObjectStream",
     "OverviewsLedger",
