@@ -21,7 +21,6 @@ from modules.llm_services.public import (
     llm_services_admin_provider,
     llm_services_lifespan,
 )
-from modules.llm_services.use_cases.admin import usage as usage_cases
 from modules.shared.db import get_engine, session_factory
 from tests.support.ledger import daily_rows
 from tests.support.overview import TODAY, a_row, added_up, insert_rows, varied_rows
@@ -316,14 +315,11 @@ async def test_latencies_are_exact_while_the_rows_are_there(
     assert live.p99_ms > 1_000_000
 
 
-async def test_too_many_latencies_are_counted(
-    admin: LLMServicesAdminProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_too_many_latencies_are_counted(admin: LLMServicesAdminProvider) -> None:
     """Beyond a limit nobody reads every row."""
-    monkeypatch.setattr(usage_cases, "MOST_EXACT", 2)
     insert_rows(timed("gpt-5", [100, 200, 300], first=None))
     for _ in range(2):
-        (row,) = admin.latency(TODAY - 9 * DAY)
+        (row,) = admin.latency(TODAY - 9 * DAY, exact_up_to=2)
         assert (row.exact, row.requests, row.mean_ms) == (False, 3, 200)
         assert row.first_token_requests == 0
         await admin.refresh_daily_usage()

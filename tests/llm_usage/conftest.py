@@ -39,9 +39,12 @@ def sqlite_url(
     engine_for.cache_clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests; without it they are skipped, but not by CI."""
+    """One Chromium for all tests; without it they are skipped, but not by CI.
+
+    Of a module, not of the session: as long as it is there, its event loop runs in this thread.
+    """
     found = shutil.which("chromium")
     if found is None:
         say = pytest.fail if os.environ.get("CI") else pytest.skip

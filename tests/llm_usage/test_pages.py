@@ -80,6 +80,13 @@ def test_parts_come_by_themselves_and_as_pages(shown: TestClient) -> None:
         assert "<html" in page
 
 
+def test_users_and_savings_say_how_far_they_reach(shown: TestClient) -> None:
+    """What is added up row by row covers the last days of a long window, and says so."""
+    assert "of the last 7 of these days" in _get(shown, "/panels/users?days=30")
+    assert "of the last" not in _get(shown, "/panels/users?days=7")
+    assert "last 30 days" in _get(shown, "/panels/savings?days=90")
+
+
 def test_an_empty_ledger_has_pages(client: TestClient) -> None:
     """Before the first request there is nothing, and nothing fails."""
     for path in ("", "/requests", *(f"/panels/{n}" for n in ("users", "errors", "latency"))):

@@ -22,6 +22,9 @@ TOP = 10
 ERROR_KINDS = 200
 PAGE = 50
 THREAD = 20
+MOST_EXACT = 10_000
+REACH = {"users": 7, "savings": 30}
+"""The last days of a window, for parts that no daily sums have: they are added up row by row."""
 _MOST_GROUPS = 10_000
 
 
@@ -73,7 +76,9 @@ class UsagePages:
 
     def latency(self, window: Window) -> list[tables.LatencyLine]:
         """How long models took, most used first."""
-        return tables.on_one_scale(self._admin.latency(window.since, window.until))
+        return tables.on_one_scale(
+            self._admin.latency(window.since, window.until, exact_up_to=MOST_EXACT)
+        )
 
     def errors(self, window: Window) -> list[tables.ErrorLine]:
         """What failed, by type."""

@@ -228,6 +228,7 @@ ELSEWHERE: Mapping[tuple[str, str], Wrong] = {
     ("errors", "limit"): whole(1, 10_000),
     ("callers_of", "limit"): whole(1, 10_000),
     ("usage", "limit"): whole(1, 10_000),
+    ("latency", "exact_up_to"): whole(0, 100_000),
 }
 """Arguments that mean something else in one method."""
 

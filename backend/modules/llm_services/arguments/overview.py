@@ -17,12 +17,15 @@ from .basics import Check, guarded, kind, one_of, plain_text, shown, text, uuid,
 MAX_PAGE = 200
 MAX_GROUPS = 10_000
 MAX_MODELS = 100
+MOST_EXACT = 100_000
+"""Rows from which exact percentiles are made; more are too many to read at once."""
 _WINDOW = timedelta(days=30)
 _LONGEST_CURSOR = 200
 _DIMENSIONS: tuple[str, ...] = get_args(UsageDimension)
 
 page_size: Check = whole(1, MAX_PAGE)
 group_limit: Check = whole(1, MAX_GROUPS)
+exact_limit: Check = whole(0, MOST_EXACT)
 usage_order: Check = one_of(UsageOrder)
 
 

@@ -104,11 +104,17 @@ class ReportsUsage(Protocol):
         """
         ...
 
-    def latency(self, since: Moment | None = None, until: Moment | None = None) -> list[LatencyRow]:
+    def latency(
+        self,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        *,
+        exact_up_to: int = 100_000,
+    ) -> list[LatencyRow]:
         """How long each model took, and until its first token, most requests first.
 
-        Exact for windows of up to 100,000 requests whose rows are all there, else from
-        counts, as `LatencyRow` says.
+        Exact for windows of up to ``exact_up_to`` requests (100,000 at most, each of which is
+        read) whose rows are all there, else from counts, as `LatencyRow` says.
         """
         ...
 

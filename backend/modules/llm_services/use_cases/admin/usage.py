@@ -22,8 +22,6 @@ from modules.llm_services.use_cases.base import UseCases, in_thread
 
 from .latency import counted, exact
 
-MOST_EXACT = 100_000
-"""Rows from which exact percentiles are made; more are too many to read at once."""
 _NANO = Decimal(10**9)
 _RENAMED = {"cached_requests": "cached", "unpriced_requests": "unpriced"}
 
@@ -57,10 +55,16 @@ class UsageUseCases(UseCases):
         self._end_read()
         return [UsageRow(**_labels(names, key), **_shown(sums)) for key, sums in groups]
 
-    def latency(self, since: Moment | None = None, until: Moment | None = None) -> list[LatencyRow]:
+    def latency(
+        self,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        *,
+        exact_up_to: int = checks.MOST_EXACT,
+    ) -> list[LatencyRow]:
         """How long each model took."""
         window, health = Window(*checks.window(since, until)), HealthRepo(self._repo.session)
-        rows = health.latencies(window, MOST_EXACT)
+        rows = health.latencies(window, checks.exact_limit("exact_up_to", exact_up_to))
         found = counted(health.latency_counts(window)) if rows is None else exact(rows)
         self._end_read()
         return sorted(found, key=lambda row: -row.requests)
