@@ -63,7 +63,9 @@ def measure(url: str) -> None:
     app = FastAPI()
     app.include_router(create_usage_router(lambda: None))
     client = TestClient(app)
-    print(f"\n{url.partition(':')[0]}\n{'milliseconds':44}{'median':>9}{'slowest':>9}{'processor':>11}")
+    print(
+        f"\n{url.partition(':')[0]}\n{'milliseconds':44}{'median':>9}{'slowest':>9}{'processor':>11}"
+    )
     for name, path in views().items():
         wall, work = zip(*[_milliseconds(client, path) for _ in range(ROUNDS + 2)][2:], strict=True)
         print(f"{name:44}{median(wall):9.0f}{max(wall):9.0f}{median(work):11.0f}", flush=True)
