@@ -18,12 +18,11 @@ NOT_FOR_USERS = frozenset({"dev", "docs"})
 SMOKE = """
 import asyncio, os, pathlib, sys
 from importlib.metadata import version
-from alembic import command
-from alembic.config import Config
+from alembic.config import main as alembic
 from sqlalchemy import create_engine, inspect
 
 os.environ["DATABASE_URL"] = f"sqlite:///{pathlib.Path(sys.argv[1]) / 'backend.db'}"
-command.upgrade(Config(sys.argv[2]), "head")
+alembic(["-c", sys.argv[2], "upgrade", "head"])
 engine = create_engine(os.environ["DATABASE_URL"])
 with engine.connect() as connection:
     assert inspect(connection).has_table("llm_requests")
