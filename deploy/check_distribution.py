@@ -58,9 +58,8 @@ def variants(extras: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def try_out(wheel: Path, python: str, extras: Iterable[str]) -> str:
-    """Install and use the wheel in an environment of its own; what it says.
-
-    Raises `subprocess.CalledProcessError`.
+    """Install and use the wheel in an environment of its own; what it says. Raises ``SystemExit``
+    with the words of whatever fails.
     """
     with tempfile.TemporaryDirectory(prefix="llm-dist-") as folder:
         home = Path(folder)
@@ -76,7 +75,9 @@ def try_out(wheel: Path, python: str, extras: Iterable[str]) -> str:
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{command[0]} {command[1]} failed:\n{done.stderr}")
     return done.stdout.strip()
 
 

@@ -64,6 +64,9 @@ def test_each_variant_is_tried_on_each_python(
     variants = len(check_distribution.extras_of(wheel)) + 2
     assert capsys.readouterr().out.count("fine with") == 2 * variants
     assert len({one[-1] for one in said if one[1] == "venv"}) == 2 * variants
+    monkeypatch.undo()
+    with pytest.raises(SystemExit, match="no such words"):
+        check_distribution._run(sys.executable, "-c", "raise SystemExit('no such words')")
     with pytest.raises(SystemExit, match="make dist"):
         check_distribution.main(["--dist", str(ROOT / "docs")])
 
