@@ -37,11 +37,12 @@ test: $(READY) ## The whole suite, on SQLite and PostgreSQL
 live: $(READY) ## One small call of each kind on the real API, with OPENAI_API_KEY: a few cents
 	@$(BIN)/python -m pytest -q -m live
 
-check: $(READY) ## What CI runs: lint, format, types, walls, migrations, tests with coverage
+check: $(READY) ## What CI runs: lint, format, types, walls, documents, tests with coverage
 	@$(BIN)/ruff check --output-format concise $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
 	@$(MAKE) --no-print-directory test-with-coverage
 
 .PHONY: test-with-coverage
