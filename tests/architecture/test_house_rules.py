@@ -39,6 +39,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/executor.py:_attempt": "notes that the attempt was interrupted, raises it again",
     "llm_services/retry.py:within": "what nobody foresaw still leaves as an LLMError",
     "llm_services/providers/tool_arguments.py:_parsed": "validators raise anything",
+    "llm_services/providers/structured.py:read": "likewise, of an object that is half known",
     "llm_services/tooling/calling.py:_said": "a tool may raise anything, and is told",
     "llm_services/providers/structured.py:parsed": "validators of a caller's model raise anything",
     "llm_services/recording/recorder.py:_row": "a cancelled call gets its outcome, too",

@@ -11,9 +11,10 @@
       price, settle        each row gets its one outcome; a row that has it already is left alone
 """
 
+import asyncio
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
@@ -30,7 +31,7 @@ from .types import Call, mode_of
 
 logger = logging.getLogger(__name__)
 
-_GROUP = 200
+_GROUP = 100
 _TIER = "batch"
 
 
@@ -83,9 +84,12 @@ class BatchRoad:
         for file_id in at_vendor.files:
             lines = await self._executor.unrecorded(batch, partial(desk.lines, file_id=file_id))
             async for group in _groups(lines):
-                for answer in await self._settled(matching.answers(group)):
+                # In a thread: answers are validated, perhaps by validators of the caller's.
+                ended = await asyncio.to_thread(self._ended, matching.answers, group)
+                for answer in await self._settled(ended):
                     yield answer
-        for answer in await self._settled(matching.unanswered()):
+        ended = await asyncio.to_thread(self._ended, matching.unanswered)
+        for answer in await self._settled(ended):
             yield answer
 
     async def _rows(
@@ -103,9 +107,15 @@ class BatchRoad:
             )
         return {row.id: row for row in found}
 
-    async def _settled(self, ended: Sequence["_Ended"]) -> list[LateAnswer]:
+    def _ended(
+        self, find: Callable[..., list["_Ended"]], *lines: Sequence[BatchLine]
+    ) -> list["_Ended"]:
+        ended = find(*lines)
         for one in ended:
             self._close(one.record, one.answer)
+        return ended
+
+    async def _settled(self, ended: Sequence["_Ended"]) -> list[LateAnswer]:
         await self._ledger.settle([one.record for one in ended if one.row.is_open])
         return [_told(one) for one in ended]
 

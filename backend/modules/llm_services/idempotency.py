@@ -23,13 +23,13 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from .bulk import off_loop, weight
+from .bulk import identity, off_loop, weight
 from .exceptions import LLMIdempotencyError, LLMTimeoutError
 from .executor import Outcome
 from .providers.base import Reply
 from .providers.verdict import usable
 from .recording import KeyLedger, KeyTakenError, replies_of, stored_message
-from .types import Call, KeyClaim, RequestStatus, Usage
+from .types import Call, JsonObject, KeyClaim, LLMMessageDTO, RequestStatus, Usage
 
 T = TypeVar("T")
 
@@ -170,7 +170,7 @@ def request_hash(call: Call) -> str:
         {
             "operation": call.operation,
             "model": call.requested_model or f"{call.provider}:{call.model}",
-            "messages": [stored_message(message) for message in call.messages],
+            "messages": [_message(message) for message in call.messages],
             "material": list(call.material),
             "parameters": dict(call.parameters),
             "answers": None if model is None else [model.__name__, model.model_json_schema()],
@@ -178,6 +178,12 @@ def request_hash(call: Call) -> str:
             "tool_use": [call.tool_choice, call.parallel_tool_calls],
         }
     )
+
+
+def _message(message: LLMMessageDTO) -> JsonObject:
+    stored = stored_message(message)
+    content = stored["content"]
+    return {**stored, "content": identity(content) if isinstance(content, str) else content}
 
 
 def _hash(value: object) -> str:

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 
 from anyio import CancelScope
 
+from .bulk import LARGE, off_loop, weight
 from .exceptions import LLMError, LLMTimeoutError
 from .gate import Passage
 from .pricing import PriceList
 from .providers.base import AnswerStream, Reply
 from .recording import AttemptRecord, CallRecord
-from .tokens import count_messages, estimate_text_tokens
+from .tokens import count_messages, estimate_text_tokens, is_warm
 from .types import Call, Usage
 from .types.stream import StreamEvent, TextDelta, ToolCallDelta
 
@@ -106,7 +107,7 @@ class RecordedStream:
         try:
             piece = await self._within_deadline()
         except LLMError as error:
-            self._failed(error)
+            await self._failed(error)
             raise
         if piece is None and self._source.reply is not None:
             self._completed(self._source.reply)
@@ -132,12 +133,12 @@ class RecordedStream:
         self._attempt.price_by(self._prices, self._call, reply)
         self.record.completed(reply)
 
-    def _failed(self, error: LLMError) -> None:
+    async def _failed(self, error: LLMError) -> None:
         self._error = error
         error.maybe_billed = error.maybe_billed or error.usage is None  # it had begun to answer
         self._attempt.failed(error)
         if self._attempt.usage is None:
-            self._estimate()
+            await self._estimate()
         self._attempt.price_by(self._prices, self._call)
         self.record.failed(error)
 
@@ -146,25 +147,31 @@ class RecordedStream:
         try:
             await _close(self._source)
         finally:
-            self._settle()
+            await self._settle()
             if self._passage is not None:
                 self._passage.close(self._attempt.usage)
 
-    def _settle(self) -> None:
+    async def _settle(self) -> None:
         if self.reply is not None or self._error is not None:
             return
         self._attempt.interrupted()
-        self._estimate()
-        self._attempt.price_by(self._prices, self._call)
         self.record.partial_text = self._source.text or None
         self.record.cancelled()
+        await self._estimate()
+        self._attempt.price_by(self._prices, self._call)
 
-    def _estimate(self) -> None:
+    async def _estimate(self) -> None:
         """Nobody says what a stream has cost that did not end: it is estimated, and marked so."""
-        prompt = count_messages(self._call.messages, self._call.model).tokens
-        said = estimate_text_tokens(self._source.text)
-        self._attempt.usage = Usage(prompt_tokens=prompt, completion_tokens=said)
+        call, said = self._call, self._source.text
+        size = weight(call.messages) + len(said) if is_warm() else LARGE
+        with CancelScope(shield=True):
+            self._attempt.usage = await off_loop(size, _probable, call, said)
         self.record.usage_is_estimated = True
+
+
+def _probable(call: Call, said: str) -> Usage:
+    prompt = count_messages(call.messages, call.model).tokens
+    return Usage(prompt_tokens=prompt, completion_tokens=estimate_text_tokens(said))
 
 
 async def _close(source: AnswerStream) -> None:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
+from modules.llm_services.bulk import identity
 from modules.llm_services.types import (
     Attribution,
     CacheScope,
@@ -59,7 +60,7 @@ def _message(message: LLMMessageDTO) -> list[Any]:
     content = message.content
     return [
         str(message.role),
-        content if isinstance(content, str) else [_part(part) for part in content],
+        identity(content) if isinstance(content, str) else [_part(part) for part in content],
         message.name,
         [[call.id, call.name, call.arguments] for call in message.tool_calls],
         [one.model_dump() for one in message.reasoning],
@@ -70,7 +71,7 @@ def _message(message: LLMMessageDTO) -> list[Any]:
 def _part(part: ContentPart) -> list[Any]:
     """Its type and all of its fields, of bytes their hash."""
     if isinstance(part, TextPart):
-        return ["TextPart", part.text]
+        return ["TextPart", identity(part.text)]
     fields: dict[str, Any] = {name: getattr(part, name) for name in type(part).model_fields}
     data = fields.pop("data")
     seen = None if data is None else hashlib.sha256(data).hexdigest()

@@ -24,7 +24,7 @@ from anthropic import (
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from modules.llm_services.bulk import LARGE, json_pieces, sent_singly, weight
+from modules.llm_services.bulk import LARGE, json_pieces, off_loop, sent_singly, weight
 from modules.llm_services.exceptions import LLMError, LLMTimeoutError
 from modules.llm_services.setting_types import ProviderSettings
 from modules.llm_services.types import Call, JsonObject, ToolSpec
@@ -152,7 +152,8 @@ class AnthropicProvider:
         )
 
     async def _read(self, wire: WireFormat, response: httpx2.Response) -> Reply:
-        return read_reply(wire, response, await content(response, self._limit), self._mask)
+        read = await content(response, self._limit)
+        return await off_loop(len(read), read_reply, wire, response, read, self._mask)
 
     async def _post(
         self, wire: WireFormat, request: Request, asks: Mapping[str, Any] = _NOTHING_ELSE

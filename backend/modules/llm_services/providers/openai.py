@@ -5,7 +5,6 @@ The SDK brings authentication, connections and error classes. Bodies are written
 and its response construction, which cost more than the rest of a call.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,6 +20,7 @@ from openai import (
     Timeout,
 )
 
+from modules.llm_services.bulk import off_loop
 from modules.llm_services.exceptions import LLMError, LLMTimeoutError
 from modules.llm_services.setting_types import ApiFormat, ProviderSettings
 from modules.llm_services.types import Call, GivenImages, JsonObject
@@ -113,7 +113,7 @@ class OpenAIProvider:
         request = await self._request(call, attempt, parameters, dropped)
         response = await self._post(wire, await written(wire, request), call)
         reply = replace(
-            read_reply(wire, response, await content(response, self._limit), self._mask),
+            await self._read(wire, response),
             http_status=response.status_code,
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,
@@ -136,7 +136,7 @@ class OpenAIProvider:
             tools=call.tools,
             mask=self._mask,
         )
-        whole = None if is_stream(response) else await self._whole(wire, response)
+        whole = None if is_stream(response) else await self._read(wire, response)
         said = chunks(response, self._limit)
         return ProviderStream(said, streamed.reader(), facts, response.aclose, whole)
 
@@ -151,9 +151,11 @@ class OpenAIProvider:
             quirks=self._refusals.quirks,
         )
 
-    async def _whole(self, wire: WireFormat, response: httpx2.Response) -> Reply:
-        """The reply of an endpoint that was asked for a stream and answers at once."""
-        return read_reply(wire, response, await content(response, self._limit), self._mask)
+    async def _read(self, wire: WireFormat | BinaryFormat, response: httpx2.Response) -> Reply:
+        """A whole reply. Megabytes are read and hashed in a thread: others want the loop."""
+        limit = min(wire.limit, self._limit) if isinstance(wire, BinaryFormat) else self._limit
+        read = await content(response, limit)
+        return await off_loop(len(read), read_reply, wire, response, read, self._mask)
 
     async def generate_image(self, call: Call, _attempt: Attempt) -> Reply:
         """A picture for a prompt: one HTTP request."""
@@ -185,15 +187,12 @@ class OpenAIProvider:
         call: Call,
         parts: Sequence[File] | None = None,
     ) -> Reply:
-        """Megabytes are read and hashed in a thread: the loop has other calls to serve."""
         parameters, dropped = self._accepted(call)
         request = Request(call=call, parameters=parameters)
         body = wire.body(request) if parts else await written(wire, request)
-        limit = min(wire.limit, self._limit) if isinstance(wire, BinaryFormat) else self._limit
         response = await self._post(wire, body, call, files=parts)
-        read = await content(response, limit)
         return replace(
-            await asyncio.to_thread(read_reply, wire, response, read, self._mask),
+            await self._read(wire, response),
             http_status=response.status_code,
             provider_request_id=response.headers.get("x-request-id"),
             dropped_params=dropped,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
+from modules.llm_services.bulk import off_loop
 from modules.llm_services.exceptions import LLMBadResponseError, LLMError, LLMStreamCutError
 from modules.llm_services.types import ToolSpec
 from modules.llm_services.types.stream import StreamEvent, TextDelta
@@ -65,10 +66,10 @@ class ProviderStream:
         try:
             return await self._next()
         except LLMError as error:
-            error.partial_text = error.partial_text or self.text or None
+            error.partial_text = said = error.partial_text or self.text or None
             error.status_code = error.status_code or self._facts.http_status
             error.provider_request_id = self._facts.provider_request_id
-            self._facts.mask.error(error)
+            await off_loop(len(said or ""), self._facts.mask.error, error)
             raise
 
     async def _next(self) -> StreamEvent:
@@ -79,7 +80,7 @@ class ProviderStream:
                 break
             except EventTooLongError:
                 raise LLMBadResponseError("an event of the stream is too long") from None
-            self._waiting.extend(self._reader.feed(event))
+            self._waiting.extend(await off_loop(len(event.data), self._reader.feed, event))
         if self._waiting:
             return self._waiting.popleft()
         self.reply = await self._whole(self._early or self._reader.reply())

@@ -108,14 +108,17 @@ def _place(location: Any) -> str:
 
 
 async def partial_reader(model: type[BaseModel]) -> Callable[[str], BaseModel | None]:
-    """Reads an answer that is not complete: the object with what is known, or ``None``."""
+    """Reads an answer that is not complete: the object with what is known, or ``None``.
+
+    Validators may raise anything: they see fields of which nothing is known yet.
+    """
     partial = await asyncio.to_thread(_partial_model, model)
 
     def read(text: str) -> BaseModel | None:
         try:
             known = from_json(text, allow_partial="trailing-strings")
             return partial.model_validate(known)
-        except ValueError:
+        except Exception:  # noqa: BLE001 - see above
             return None
 
     return read

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from anyio import CancelScope
@@ -81,11 +82,16 @@ class BatchLedger:
     ) -> None:
         for start in range(0, len(records), _GROUP):
             group = records[start : start + _GROUP]
-            rows = [
-                {**opening_row(record, self._policy), "dropped_params": _listed(dropped, record)}
-                for record in group
-            ]
+            rows = await asyncio.to_thread(self._opening_rows, group, dropped)
             await self._written([self._writer.open(row) for row in rows])
+
+    def _opening_rows(
+        self, records: Sequence[CallRecord], dropped: Mapping[UUID, Sequence[str]]
+    ) -> list[dict[str, Any]]:
+        return [
+            {**opening_row(record, self._policy), "dropped_params": _listed(dropped, record)}
+            for record in records
+        ]
 
     async def _written(self, writes: Sequence[Write]) -> None:
         done, waiting = await asyncio.wait([write.done for write in writes], timeout=self._patience)
@@ -108,18 +114,22 @@ class BatchLedger:
                 attempt = record.begin_attempt()
                 attempt.interrupted() if error is None else attempt.failed(error)
             record.cancelled() if error is None else record.failed(error)
+        settling = asyncio.create_task(self.settle(records))
         with CancelScope(shield=True):
-            await self.settle(records)
+            await asyncio.shield(settling)  # a second cancellation does not stop it
 
     async def settle(self, records: Sequence[CallRecord]) -> None:
         """Write outcomes. The writer keeps what the database refuses for now, and tries again."""
         for start in range(0, len(records), _GROUP):
             group = records[start : start + _GROUP]
-            writes = [self._settle(record) for record in group]
+            rows = await asyncio.to_thread(self._outcomes, group)
+            writes = [self._settle(*one) for one in zip(group, rows, strict=True)]
             await asyncio.wait([write.done for write in writes], timeout=self._patience)
 
-    def _settle(self, record: CallRecord) -> Write:
-        row = outcome(record, self._policy)
+    def _outcomes(self, records: Sequence[CallRecord]) -> list[dict[str, Any]]:
+        return [outcome(record, self._policy) for record in records]
+
+    def _settle(self, record: CallRecord, row: dict[str, Any]) -> Write:
         self._telemetry.settled_late(record.call, row)
         if self._log_calls:
             log_call(record.call, row)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from modules.llm_services.exceptions import LLMError
 from modules.llm_services.redaction import (
     Redactor,
+    beginning_without_files,
     load_redactors,
     preview,
-    without_encoded_files,
+    storable_text,
     without_known_keys,
     without_personal_data,
     without_secrets,
@@ -115,9 +116,9 @@ class _Cleaner:
 
     def text(self, text: str) -> str:
         """One text without files, keys and what is too long; redacted when that is wanted."""
-        longest = self._policy.max_chars
-        text = without_encoded_files(text)
-        known = text[: longest + _MARGIN]
+        longest, size = self._policy.max_chars, len(text)
+        text = beginning_without_files(text, longest + _MARGIN)
+        known = storable_text(text[: longest + _MARGIN])
         kept = without_known_keys(known, self._policy.keys)
         if self.redact:
             kept = self._redacted(kept)
@@ -125,7 +126,7 @@ class _Cleaner:
         if len(text) <= longest:
             return kept
         self.cut = True
-        return f"{kept[:longest]}… [{len(text)} characters]"
+        return f"{kept[:longest]}… [{size} characters]"
 
     def _redacted(self, text: str) -> str:
         text = without_personal_data(without_secrets(text))

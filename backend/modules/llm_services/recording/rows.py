@@ -150,7 +150,7 @@ def _answer(record: CallRecord) -> dict[str, Any]:
         "service_tier": _fitting(reply.service_tier, 32) if reply else None,
         "dropped_params": list(reply.dropped_params) or None if reply else None,
         "usage_details": reply.usage_details if reply else None,
-        "response_content": None if text is None else storable_text(text),
+        "response_content": text,
         "output_preview": None,  # of what is kept
         "response_raw": _raw(record),
         "kept_answer": kept_answer(record.replies) if record.call.claim else None,

@@ -5,7 +5,7 @@ asked for, personal data.
 ``personal`` and what ``LLM_REDACTORS`` names only when content is kept redacted.
 """
 
-from .binaries import without_encoded_files
+from .binaries import beginning_without_files, without_encoded_files
 from .personal import without_personal_data
 from .redactors import Redactor, load_redactors
 from .secrets import without_known_keys
@@ -25,6 +25,7 @@ __all__ = [
     "MESSAGE_LIMIT",
     "PREVIEW_LIMIT",
     "Redactor",
+    "beginning_without_files",
     "load_redactors",
     "preview",
     "safe_error_text",

@@ -8,6 +8,7 @@ _LETTER = re.compile(r"[A-Za-z0-9+/_-]*")
 _RUN = re.compile(
     r"(?:data:([\w.+/-]{1,80})(?:;[\w.=-]{1,40}){0,3};base64,)?([A-Za-z0-9+/_-]{512,}=*)"
 )
+_UNBROKEN = re.compile(r"[A-Za-z0-9+/_=.,:;-]*")  # what may be part of a file's text
 _MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
 
 
@@ -17,6 +18,26 @@ def without_encoded_files(text: str) -> str:
     Plain words, genomes and rows of one letter stay: encoded files mix cases and digits.
     """
     return _RUN.sub(_described, text) if _may_hold_a_run(text) else text
+
+
+def beginning_without_files(text: str, wanted: int) -> str:
+    """The same for as much of a text as gives ``wanted`` characters, and at least that many where
+    there are. What comes after is not looked at: it may be megabytes.
+    """
+    if len(text) <= wanted:
+        return without_encoded_files(text)
+    pieces, size, start = [], 0, 0
+    while start < len(text) and size < wanted:
+        end = _end_of_word(text, start + wanted)
+        pieces.append(without_encoded_files(text[start:end]))
+        size, start = size + len(pieces[-1]), end
+    return "".join(pieces)
+
+
+def _end_of_word(text: str, start: int) -> int:
+    """So that no file is cut in two."""
+    word = _UNBROKEN.match(text, start)
+    return word.end() if word else len(text)
 
 
 def _may_hold_a_run(text: str) -> bool:

@@ -1,5 +1,6 @@
 """Answers that come piece by piece: text, or an object that grows."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,6 +21,10 @@ from .base import UseCases
 from .text import response_dto
 
 T = TypeVar("T", bound=BaseModel)
+
+_LONG, _WORTH_READING = 20_000, 1.02
+"""Characters from which on an object is read again only when it is two per cent longer: else the
+whole would be read a thousand times."""
 
 
 class ResponseStream:
@@ -67,11 +72,17 @@ class StructuredResponseStream(Generic[T]):
         self.request_id: UUID = stream.request_id
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        """The object as far as it is known, each time that more of it is."""
+        """The object as far as it is known, each time that more of it is. It is read in a thread:
+        validators are a caller's.
+        """
         read, text, last = await partial_reader(self._model), "", None
+        known = 0
         async for piece in self._stream.text():
             text += piece
-            grown = read(text)
+            if len(text) < known * _WORTH_READING:
+                continue
+            known = len(text) if len(text) > _LONG else 0
+            grown = await asyncio.to_thread(read, text)
             if grown is not None and grown != last:
                 last = grown
                 yield cast("T", grown)

@@ -25,12 +25,17 @@ class ChatReader:
     """Reads ``chat.completion.chunk`` events of one choice."""
 
     def __init__(self) -> None:
-        self.text = ""
         self.done = False
+        self._said: list[str] = []
         self._refusal = ""
         self._finish_reason: str | None = None
         self._calls: dict[int, dict[str, str]] = {}
         self._around: JsonObject = {}
+
+    @property
+    def text(self) -> str:
+        """See `StreamReader`."""
+        return "".join(self._said)
 
     def feed(self, event: ServerEvent) -> Sequence[StreamEvent]:
         """See `StreamReader.feed`."""
@@ -64,7 +69,7 @@ class ChatReader:
 
     def _pieces(self, delta: Mapping[str, Any]) -> Iterator[StreamEvent]:
         if said := _said(delta.get("content")):
-            self.text += said
+            self._said.append(said)
             yield TextDelta(said)
         if isinstance(delta.get("refusal"), str) and delta["refusal"]:
             self._refusal += delta["refusal"]

@@ -25,8 +25,8 @@ class ResponsesReader:
     """Reads ``response.*`` events."""
 
     def __init__(self) -> None:
-        self.text = ""
         self.done = False
+        self._said: list[str] = []
         self._response: JsonObject | None = None
         self._pieces: Mapping[str, Callable[[JsonObject], Sequence[StreamEvent]]] = {
             "response.output_text.delta": self._text,
@@ -35,6 +35,11 @@ class ResponsesReader:
             "response.output_item.added": _tool_call,
             "response.function_call_arguments.delta": _arguments,
         }
+
+    @property
+    def text(self) -> str:
+        """See `StreamReader`."""
+        return "".join(self._said)
 
     def feed(self, event: ServerEvent) -> Sequence[StreamEvent]:
         """See `StreamReader.feed`."""
@@ -56,7 +61,7 @@ class ResponsesReader:
 
     def _text(self, value: JsonObject) -> Sequence[StreamEvent]:
         piece = _piece(value)
-        self.text += piece
+        self._said.append(piece)
         return (TextDelta(piece),) if piece else ()
 
 

@@ -13,10 +13,14 @@ from .sse import ServerEvent
 
 
 class StreamReader(Protocol):
-    """Reads one stream. ``text`` is what was said so far, ``done`` that nothing more will come."""
+    """Reads one stream. ``done`` says that nothing more will come."""
 
-    text: str
     done: bool
+
+    @property
+    def text(self) -> str:
+        """What was said so far, put together anew each time."""
+        ...
 
     def feed(self, event: ServerEvent) -> Sequence[StreamEvent]:
         """The pieces in an event. Raises `LLMError` for an event that reports a failure."""
