@@ -50,7 +50,7 @@ class MessagesReader:
     """Reads the events of one message; without ``message_stop`` it was cut."""
 
     def __init__(self) -> None:
-        self.text = ""
+        self._pieces: list[str] = []
         self.done = False
         self._message: JsonObject = {}
         self._blocks: dict[int, JsonObject] = {}
@@ -61,6 +61,11 @@ class MessagesReader:
             "message_delta": self._end,
             "message_stop": self._stop,
         }
+
+    @property
+    def text(self) -> str:
+        """See `StreamReader`."""
+        return "".join(self._pieces)
 
     def feed(self, event: ServerEvent) -> Sequence[StreamEvent]:
         """See `StreamReader.feed`."""
@@ -105,7 +110,7 @@ class MessagesReader:
         return (ToolCallDelta(more.index, piece),) if name == "input" else ()
 
     def _said(self, piece: str) -> Sequence[StreamEvent]:
-        self.text += piece
+        self._pieces.append(piece)
         return (TextDelta(piece),) if piece else ()
 
     def _end(self, value: JsonObject) -> Sequence[StreamEvent]:

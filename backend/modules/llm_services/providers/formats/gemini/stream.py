@@ -33,12 +33,17 @@ class GeminiReader:
 
     def __init__(self, service_tier: str | None = None) -> None:
         self._service_tier = service_tier
-        self.text = ""
+        self._said: list[str] = []
         self.done = False
         self._around: JsonObject = {}
         self._candidate: JsonObject = {}
         self._parts: list[JsonObject] = []
         self._calls = 0
+
+    @property
+    def text(self) -> str:
+        """See `StreamReader`."""
+        return "".join(self._said)
 
     def feed(self, event: ServerEvent) -> Sequence[StreamEvent]:
         """See `StreamReader.feed`."""
@@ -74,7 +79,7 @@ class GeminiReader:
         if part.function_call is not None:
             yield self._tool_call(wire)
             return
-        self.text += part.text
+        self._said.append(part.text)
         self._parts.append(wire)
         if part.text:
             yield TextDelta(part.text)
