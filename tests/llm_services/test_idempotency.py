@@ -25,7 +25,7 @@ from modules.llm_services.exceptions import (
     LLMRefusedError,
     LLMTimeoutError,
 )
-from modules.llm_services.executor import Executor, Outcome
+from modules.llm_services.executor import Executor
 from modules.llm_services.idempotency import Once, Settled
 from modules.llm_services.models import LLMRequest
 from modules.llm_services.pricing import PriceList
@@ -40,6 +40,7 @@ from modules.llm_services.recording import (
     GuardedOpening,
     KeyLedger,
     LedgerWriter,
+    Outcome,
     PayloadPolicy,
     Recorder,
     ledger_engine,

@@ -22,10 +22,10 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from .exceptions import LLMError, LLMInputError, LLMNotFoundError, LLMProviderError
-from .executor import Executor, Outcome
+from .executor import Executor
 from .pricing import PriceList
 from .providers.base import BatchAtVendor, BatchLine, HandlesBatches, Reply
-from .recording import BatchLedger, CallRecord, record_of
+from .recording import BatchLedger, CallRecord, Outcome, record_of
 from .repo import BatchRow
 from .types import Call, mode_of
 
@@ -212,14 +212,7 @@ def _told(ended: _Ended) -> LateAnswer:
     record, answer = ended.record, ended.answer
     if isinstance(answer, LLMError):
         return LateAnswer(key=ended.row.key, call=record.call, error=answer)
-    outcome = Outcome(
-        reply=answer,
-        usage=record.usage,
-        cost=record.cost,
-        milliseconds=record.milliseconds,
-        attempts=len(record.attempts),
-    )
-    return LateAnswer(key=ended.row.key, call=record.call, outcome=outcome)
+    return LateAnswer(key=ended.row.key, call=record.call, outcome=Outcome.of(record, answer))
 
 
 def _too_early(at_vendor: BatchAtVendor) -> LLMProviderError:

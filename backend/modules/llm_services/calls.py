@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ from .arguments.options import BATCH_OPTIONS
 from .attribution import attributed
 from .exceptions import LLMInputError
 from .ids import uuid7
-from .roles import ModelChoice, resolve_model
+from .roles import ModelChoice, Order, as_written, resolve_model
+from .routing import with_fallback
 from .tooling.describing import describe
 from .types import (
     Attribution,
@@ -20,6 +21,7 @@ from .types import (
     BatchRequest,
     CachePolicy,
     Call,
+    Candidate,
     GenerationOptions,
     LLMMessageDTO,
     PayloadMode,
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 
 _ATTRIBUTION = frozenset({"feature", "tenant", "conversation_id", "context"})
 _POLICY = frozenset(
-    {"timeout", "max_retries", "payload_mode", "cache", "cache_scope", "idempotency_key"}
+    {
+        *("timeout", "max_retries", "payload_mode", "cache", "cache_scope", "idempotency_key"),
+        *("fallback", "fallback_on"),
+    }
 )
 _TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
 
@@ -51,15 +56,19 @@ class CallArguments:
 
 
 def build_call(
-    operation: str, asked: CallArguments, config: LLMConfig, providers: Set[str]
+    operation: str,
+    asked: CallArguments,
+    config: LLMConfig,
+    providers: Set[str],
+    order: Order = as_written,
 ) -> Call:
     """The call that goes down the road. Raises `LLMInputError` for whatever cannot be meant."""
     given = arguments.options(asked.options)
     attribution = _attribution(asked.user_id, given)
     config = config.for_tenant(attribution.tenant)
-    choice = resolve_model(config, providers, asked.model)
+    choice = resolve_model(config, providers, asked.model, order)
     structured = operation == "structured"
-    return Call(
+    call = Call(
         id=uuid7(),
         operation=operation,
         provider=choice.provider,
@@ -78,6 +87,24 @@ def build_call(
         payload_mode=_payload_mode(given, config),
         idempotency_key=given.get("idempotency_key"),
     )
+    words = given.get("fallback", ())
+    if not words and not choice.others:
+        return call
+    others = (*choice.others, *_fallback(words, config, providers, order))
+    return with_fallback(call, others, given.get("fallback_on"))
+
+
+def _fallback(
+    words: Sequence[str], config: LLMConfig, providers: Set[str], order: Order
+) -> Iterator[Candidate]:
+    """The models that the caller's words stand for; of a role's several all, in their order."""
+    for index, word in enumerate(words):
+        try:
+            choice = resolve_model(config, providers, word, order)
+        except LLMInputError as error:
+            raise LLMInputError(f"fallback[{index}]: {error.message}") from None
+        yield Candidate(provider=choice.provider, model=choice.model, named=True)
+        yield from (replace(one, named=True) for one in choice.others)
 
 
 def cache_policy(given: Mapping[str, Any], config: LLMConfig) -> CachePolicy | None:

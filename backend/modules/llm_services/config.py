@@ -27,7 +27,7 @@ from .setting_types import (
     Providers,
     ProviderSettings,
     ReadableFile,
-    Roles,
+    RoutingSettings,
     TelemetrySettings,
     TenantRoles,
     VendorSettings,
@@ -39,6 +39,7 @@ from .types.images import ImageQuality
 
 
 class LLMConfig(
+    RoutingSettings,
     VendorSettings,
     GateSettings,
     PayloadSettings,
@@ -67,10 +68,6 @@ class LLMConfig(
         default_factory=dict,
         description="Any provider: `LLM_PROVIDERS__<NAME>__{API_KEY,BASE_URL,API}`; "
         "`API` is `responses` or `chat`.",
-    )
-    roles: Roles = Field(
-        default_factory=dict,
-        description="What a role stands for: `LLM_ROLES__<ROLE>=provider:model`.",
     )
     tenant_roles: TenantRoles = Field(
         default_factory=dict,

@@ -6,6 +6,7 @@ and no SQL.
     run(call, invoke)
       recording(call)      the row is `pending` before the first byte leaves
         once               the answer is in the cache, or another call is getting it, or:
+        models             the one that was asked, then, for a reason, those that follow it
         attempts           one loop, one deadline; only what may be repeated is repeated
           gate             is the provider up, is there room: if not, nothing is sent
           invoke           the provider's part: exactly one HTTP request
@@ -16,8 +17,6 @@ and no SQL.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import TypeAlias, TypeVar
 
 from anyio import CapacityLimiter
@@ -36,37 +35,23 @@ from .gate import OPEN_GATE, Gate, Passage
 from .pricing import PriceList
 from .providers.base import Attempt, Correction, OpenStream, Reply
 from .recorded_stream import RecordedStream, Replay, no_attempt
-from .recording import AttemptRecord, CallRecord, Recorder
+from .recording import AttemptRecord, CallRecord, Outcome, Recorder
 from .remembering import Remembering
 from .retry import RetryBudget, within
+from .routing import following, seconds_for
 from .together import all_of
-from .types import Call, Usage
+from .types import Call
 
 T = TypeVar("T")
 Invoke: TypeAlias = Callable[[Call, Attempt], Awaitable[Reply]]
 Pause: TypeAlias = Callable[[float], Awaitable[None]]
-Once: TypeAlias = Callable[[AttemptRecord, Attempt, Passage], Awaitable[T]]
+Once: TypeAlias = Callable[[Call, AttemptRecord, Attempt, Passage], Awaitable[T]]
 _CONCERNS_ALL = (
     LLMAuthenticationError,
     LLMCircuitOpenError,
     LLMNotFoundError,
     LLMQuotaExceededError,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """A reply with what the whole call took: tokens and USD of all attempts, milliseconds.
-
-    One that is ``cached`` was given before: it took nothing.
-    """
-
-    reply: Reply
-    usage: Usage | None
-    cost: Decimal | None
-    milliseconds: int
-    attempts: int
-    cached: bool = False
 
 
 class Executor:
@@ -98,14 +83,7 @@ class Executor:
 
             [reply] = await self._remembering.once(call, record, ask)
             record.completed(reply)
-        return Outcome(
-            reply=reply,
-            usage=record.usage,
-            cost=record.cost,
-            milliseconds=record.milliseconds,
-            attempts=len(record.attempts),
-            cached=record.hit is not None,
-        )
+        return Outcome.of(record, reply)
 
     async def run_parts(self, call: Call, parts: Sequence[Invoke], at_once: int = 4) -> list[Reply]:
         """One call made of several requests side by side, in one row: all of them, or an error.
@@ -158,7 +136,9 @@ class Executor:
     async def unrecorded(self, call: Call, once: Callable[[Call, Attempt], Awaitable[T]]) -> T:
         """An exchange that asks no model anything, such as an upload: the same retries, no row."""
 
-        async def attempt(_record: AttemptRecord, request: Attempt, _passage: Passage) -> T:
+        async def attempt(
+            call: Call, _record: AttemptRecord, request: Attempt, _passage: Passage
+        ) -> T:
             return await once(call, request)
 
         return await self._try(call, CallRecord(call), attempt, gate=OPEN_GATE)
@@ -184,11 +164,13 @@ class Executor:
     async def _answer(
         self, call: Call, invoke: Invoke, record: CallRecord, part: int | None = None
     ) -> Reply:
-        async def once(attempt: AttemptRecord, request: Attempt, passage: Passage) -> Reply:
-            reply = await invoke(call, request)
+        async def once(
+            asked: Call, attempt: AttemptRecord, request: Attempt, passage: Passage
+        ) -> Reply:
+            reply = await invoke(asked, request)
             passage.close(reply.usage)
             attempt.answered(reply)
-            attempt.price_by(self._prices, call, reply)
+            attempt.price_by(self._prices, asked, reply)
             return reply
 
         return await self._try(call, record, once, part)
@@ -205,10 +187,10 @@ class Executor:
         self, call: Call, open_stream: OpenStream, record: CallRecord
     ) -> RecordedStream:
         async def once(
-            attempt: AttemptRecord, request: Attempt, passage: Passage
+            asked: Call, attempt: AttemptRecord, request: Attempt, passage: Passage
         ) -> RecordedStream:
-            source = await open_stream(call, request)
-            stream = RecordedStream(call, record, self._prices, attempt, source, passage)
+            source = await open_stream(asked, request)
+            stream = RecordedStream(asked, record, self._prices, attempt, source, passage)
             await stream.begin()
             return stream
 
@@ -221,13 +203,38 @@ class Executor:
         once: Once[T],
         part: int | None = None,
         gate: Gate | None = None,
+        failure: LLMError | None = None,
+    ) -> T:
+        """One model after the other until one answers, or no other may be asked."""
+        try:
+            return await self._ask(call, record, once, part, gate or self._gate, failure)
+        except LLMError as error:
+            another = following(call, error)
+            if another is None:
+                raise
+            failure = error
+        return await self._try(another, record, once, part, gate, failure)
+
+    async def _ask(
+        self,
+        call: Call,
+        record: CallRecord,
+        once: Once[T],
+        part: int | None,
+        gate: Gate,
+        failure: LLMError | None,
     ) -> T:
         """The one retry loop: attempts until one succeeds, or nothing more may be tried."""
-        budget = RetryBudget(call.max_retries, record.started + call.timeout, resend=call.resend)
-        correction, failure = None, None
+        deadline = record.started + call.timeout
+        budget = RetryBudget(call.max_retries, deadline, resend=call.resend)
+        if call.fallback:
+            budget.deadline -= budget.seconds_left - seconds_for(call, budget.seconds_left)
+        correction = None
         while True:
-            passage = await (gate or self._gate).enter(call, budget.seconds_left, failure)
-            attempt = record.begin_attempt(part)
+            if failure is not None:
+                await self._recorder.cover(record, failure)
+            passage = await gate.enter(call, budget.seconds_left, failure)
+            attempt = record.begin_attempt(part, call)
             request = Attempt(
                 number=attempt.number, seconds_left=budget.seconds_left, correction=correction
             )
@@ -250,7 +257,7 @@ class Executor:
     ) -> T:
         try:
             result = await within(
-                request.seconds_left, once(attempt, request, passage), call.timeout
+                request.seconds_left, once(call, attempt, request, passage), call.timeout
             )
         except LLMError as error:
             attempt.failed(error)

@@ -25,10 +25,9 @@ from sqlalchemy import Row
 
 from .bulk import identity, off_loop, weight
 from .exceptions import LLMIdempotencyError, LLMTimeoutError
-from .executor import Outcome
 from .providers.base import Reply
 from .providers.verdict import usable
-from .recording import KeyLedger, KeyTakenError, replies_of, stored_message
+from .recording import KeyLedger, KeyTakenError, Outcome, replies_of, stored_message
 from .types import Call, JsonObject, KeyClaim, LLMMessageDTO, RequestStatus, Usage
 
 T = TypeVar("T")
@@ -69,6 +68,9 @@ class Settled:
         known = row.prompt_tokens is not None
         return Outcome(
             reply=reply,
+            provider=row.provider,
+            model=row.model,
+            fallback_from=row.fallback_from,
             usage=Usage(**{name: getattr(row, name) for name in _TOKENS}) if known else None,
             cost=None if cost is None else Decimal(str(cost)),
             milliseconds=row.execution_time_ms or 0,

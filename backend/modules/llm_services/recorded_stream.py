@@ -49,6 +49,7 @@ def no_attempt(record: CallRecord) -> AttemptRecord:
     """Where a replay is noted: it is no request, so it does not count among the record's."""
     return AttemptRecord(
         number=0,
+        provider=record.call.provider,
         model=record.call.model,
         started_at=record.created_at,
         started=record.started,

@@ -7,6 +7,7 @@ from typing import Any
 from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.types import (
     CacheScope,
+    FallbackReason,
     PayloadMode,
     ReasoningEffort,
     ServiceTier,
@@ -36,6 +37,8 @@ from .tools import tool_choice, tools, yes_or_no
 MAX_CONTEXT_BYTES = 8_192
 _LONGEST_TIMEOUT = 86_400
 _MOST_TOKENS = 10_000
+_MOST_FALLBACKS = 8
+_MOST_REASONS = 20
 _TOKEN_ID = re.compile(r"[0-9]{1,10}")
 
 
@@ -83,6 +86,17 @@ def _context(name: str, value: Any) -> dict[str, Any]:
     return said
 
 
+def _fallback(name: str, value: Any) -> tuple[str, ...]:
+    words = items(name, value, _MOST_FALLBACKS, "models")
+    return tuple(label(150)(f"{name}[{index}]", word) for index, word in enumerate(words))
+
+
+def _reasons(name: str, value: Any) -> frozenset[str]:
+    known = one_of(FallbackReason)
+    words = enumerate(items(name, value, _MOST_REASONS, "reasons"))
+    return frozenset(known(f"{name}[{index}]", word) for index, word in words)
+
+
 temperature = number(0, 2)
 max_tokens = whole(1, MAX_COUNT)
 timeout = number(0, _LONGEST_TIMEOUT, above=True)
@@ -112,6 +126,8 @@ OPTIONS: Mapping[str, Check] = {
     "context": _context,
     "payload_mode": one_of(PayloadMode),
     "idempotency_key": label(200),
+    "fallback": _fallback,
+    "fallback_on": _reasons,
 }
 """The check of each keyword parameter in `GenerationOptions`, in its order."""
 

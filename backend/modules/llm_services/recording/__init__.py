@@ -6,6 +6,7 @@ between, ``writer`` is the one thread per database that commits rows, in groups 
 its open rows, and ends those of processes that are gone.
 """
 
+from .attempt import AttemptRecord
 from .batches import BatchLedger, record_of
 from .books import Books, Tally
 from .budgets import Budgets, configured_budgets, on_budget_threshold, status_of
@@ -15,9 +16,10 @@ from .engine import ledger_engine
 from .guarded import GuardedOpening
 from .kept import replies_of
 from .keys import KeyLedger, KeyTakenError
+from .outcome import Outcome
 from .payload import PayloadPolicy, configured_policy
 from .pulse import Pulse
-from .record import AttemptRecord, CacheHit, CallRecord
+from .record import CacheHit, CallRecord
 from .recorder import Recorder
 from .retention import LedgerRetention
 from .rollup import DailyUsageJob
@@ -40,6 +42,7 @@ __all__ = [
     "LedgerRetention",
     "LedgerStatus",
     "LedgerWriter",
+    "Outcome",
     "PayloadPolicy",
     "Pulse",
     "Recorder",

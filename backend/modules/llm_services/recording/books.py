@@ -20,7 +20,8 @@ from modules.llm_services.exceptions import LLMRecordingError
 from modules.llm_services.pricing import PriceList
 from modules.llm_services.types import Call, RecostReport, RequestStatus, Usage
 
-from .record import ANSWERED, AttemptRecord, CallRecord
+from .attempt import ANSWERED, AttemptRecord
+from .record import CallRecord
 from .rows import money
 
 PAGE = 500
@@ -128,8 +129,8 @@ class Books:
             answered = attempt.outcome == ANSWERED
             tier = row["service_tier"] if answered else asked_tier
             attempt.price = self._prices.price(
-                row["provider"],
-                row["model"],
+                attempt.provider,
+                attempt.model,
                 attempt.usage,
                 attempt.started_at,
                 response_model=row["response_model"] if answered else None,
@@ -168,6 +169,7 @@ def _attempts(row: RowMapping) -> list[AttemptRecord]:
     return [
         AttemptRecord(
             number=stored["n"],
+            provider=stored.get("provider", row["provider"]),
             model=stored["model"],
             started_at=datetime.fromisoformat(stored["started_at"]),
             started=0.0,
@@ -181,6 +183,7 @@ def _attempts(row: RowMapping) -> list[AttemptRecord]:
 def _only_attempt(row: RowMapping) -> AttemptRecord:
     return AttemptRecord(
         number=1,
+        provider=row["provider"],
         model=row["model"],
         started_at=row["created_at"],
         started=0.0,

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row
 from modules.llm_services import repo
 from modules.llm_services.exceptions import LLMBudgetExceededError
 from modules.llm_services.pricing import PriceList
+from modules.llm_services.routing import each_model
 from modules.llm_services.types import Attribution, Call, RequestStatus
 from modules.llm_services.types.budgets import (
     EVERYBODY,
@@ -72,19 +73,26 @@ class Budgets:
                 yield budget.account(key, at)
 
     def reservation(self, call: Call, at: datetime) -> Reservation:
-        """What a call that is under a budget reserves.
+        """What a call that is under a budget reserves for a request: of its models the dearest.
 
         Raises `LLMBudgetExceededError` for a price that nobody knows under a limit in USD.
         """
         accounts = self.accounts(call.attribution, at)
+        worst = [self._worst(one, accounts, at) for one in each_model(call)]
+        return Reservation(
+            accounts=accounts,
+            nano_usd=_nano(max(cost for cost, _ in worst)),
+            tokens=max(tokens for _, tokens in worst),
+        )
+
+    def _worst(self, call: Call, accounts: Sequence[Account], at: datetime) -> tuple[Decimal, int]:
+        """USD and tokens that one model may take for one request."""
         usage = worst_usage(call, self._default_output)
         in_usd = next((one for one in accounts if one.limit_nano_usd is not None), None)
         cost = worst_cost(call, usage, self._prices, at) if in_usd else Decimal(0)
         if cost is None and in_usd and not self.lenient:
             raise _unknown(in_usd, f"no price is known for {call.provider}:{call.model}")
-        return Reservation(
-            accounts=accounts, nano_usd=_nano(cost or Decimal(0)), tokens=usage.total_tokens or 0
-        )
+        return cost or Decimal(0), usage.total_tokens or 0
 
     def refuse_batch(self, whose: Attribution) -> None:
         """Raise `LLMBudgetExceededError` for a batch under a budget: what it costs is known hours
@@ -120,9 +128,9 @@ def spent(record: CallRecord) -> Reservation | None:
     """The reservation of a call that has ended, with what it took. An answer whose cost or tokens
     nobody knows has spent what was reserved for it.
     """
-    held = record.reservation
-    if held is None:
+    if record.reservation is None:
         return None
+    held = record.reservation.times(record.requests_covered)
     answered = record.status == RequestStatus.COMPLETED
     cost, tokens = record.cost, record.usage.total_tokens if record.usage else None
     usd = (held.nano_usd if answered else 0) if cost is None else _nano(cost)

@@ -6,11 +6,12 @@ after the other, so that a process has one connection at the database's locks fo
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
+from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from modules.llm_services import repo
@@ -24,6 +25,9 @@ from .keys import KeyTakenError
 
 def _one_thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "llm-ledger-guard")
+
+
+_Write: TypeAlias = Callable[[Mapping[str, Any], Reservation | None], list[BudgetThreshold]]
 
 
 class _RefusedError(Exception):
@@ -51,7 +55,12 @@ class GuardedOpening:
         """What the ledger says of a row: ``None`` when it is committed, else why it is not."""
         owned = self._caretaker.owned(row) if self._caretaker else row
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._thread, self._open, owned, reservation)
+        return loop.run_in_executor(self._thread, self._open, owned, reservation, self._commit)
+
+    def reserve(self, row_id: UUID, more: Reservation) -> asyncio.Future[LLMError | None]:
+        """What the ledger says of a further reservation of an open row."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, self._open, {"id": row_id}, more, self._add)
 
     def close(self) -> None:
         """End the thread, when it has opened what it was given, and its connection."""
@@ -59,9 +68,11 @@ class GuardedOpening:
         ended.shutdown()
         self._engine.dispose()
 
-    def _open(self, row: Mapping[str, Any], reservation: Reservation | None) -> LLMError | None:
+    def _open(
+        self, row: Mapping[str, Any], reservation: Reservation | None, write: _Write
+    ) -> LLMError | None:
         try:
-            return self._decide(row, reservation)
+            return self._decide(row, reservation, write)
         except SQLAlchemyError as error:
             cause = type(getattr(error, "orig", None) or error).__name__
             return LLMRecordingError(
@@ -69,9 +80,11 @@ class GuardedOpening:
                 f"budget has room for it ({cause}): nothing was sent"
             )
 
-    def _decide(self, row: Mapping[str, Any], reservation: Reservation | None) -> LLMError | None:
+    def _decide(
+        self, row: Mapping[str, Any], reservation: Reservation | None, write: _Write
+    ) -> LLMError | None:
         try:
-            tell(self._commit(row, reservation))
+            tell(write(row, reservation))
         except _RefusedError as refused:
             tell(self._used_up(refused.account))
             return refused.error
@@ -84,12 +97,14 @@ class GuardedOpening:
         with self._engine.begin() as connection:
             if not repo.open_with_key(connection, row):
                 raise _RefusedError(KeyTakenError("another request has this idempotency_key"))
-            if reservation is None:
+            return [] if reservation is None else _reserved(connection, reservation)
+
+    def _add(self, row: Mapping[str, Any], more: Reservation | None) -> list[BudgetThreshold]:
+        """What an open row reserves besides. One that is settled holds nothing any more."""
+        with self._engine.begin() as connection:
+            if more is None or not repo.hold_more(connection, row["id"], more):
                 return []
-            full = repo.reserve(connection, reservation)
-            if full is not None:
-                raise _RefusedError(exceeded(*full, reservation), full[0])
-            return crossed(connection, reservation.accounts)
+            return _reserved(connection, more)
 
     def _used_up(self, account: Account | None) -> list[BudgetThreshold]:
         """A budget that has no room for a call is used up, for all that matters."""
@@ -97,3 +112,10 @@ class GuardedOpening:
             return []
         with self._engine.begin() as connection:
             return crossed(connection, [account], least=100)
+
+
+def _reserved(connection: Connection, reservation: Reservation) -> list[BudgetThreshold]:
+    full = repo.reserve(connection, reservation)
+    if full is not None:
+        raise _RefusedError(exceeded(*full, reservation), full[0])
+    return crossed(connection, reservation.accounts)

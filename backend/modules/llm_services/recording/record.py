@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from modules.llm_services.exceptions import LLMError
-from modules.llm_services.pricing import Price, PriceList
+from modules.llm_services.pricing import Price
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.redaction import safe_error_text
 from modules.llm_services.types import Call, JsonObject, RequestStatus, Usage
 from modules.llm_services.types.budgets import Reservation
 
+from .attempt import ANSWERED, PENDING, AttemptRecord, milliseconds_since
+
 if TYPE_CHECKING:
     from modules.llm_services.telemetry.observation import Observation
 
-ANSWERED = "answered"
 _NOTHING = Usage(prompt_tokens=0, completion_tokens=0)
 
 
@@ -30,87 +31,6 @@ class CacheHit:
 
     source_id: UUID
     saved: Decimal | None
-
-
-@dataclass(slots=True, kw_only=True)
-class AttemptRecord:
-    """One HTTP request to a provider and how it ended. ``part`` is which one of a call in parts."""
-
-    number: int
-    model: str
-    started_at: datetime
-    started: float
-    outcome: str = "pending"
-    milliseconds: int | None = None
-    http_status: int | None = None
-    provider_request_id: str | None = None
-    usage: Usage | None = None
-    maybe_paid: bool = False
-    price: Price | None = None
-    part: int | None = None
-
-    def answered(self, reply: Reply) -> None:
-        """The provider answered and the answer is usable."""
-        self._ended(ANSWERED)
-        self.http_status = reply.http_status
-        self.provider_request_id = reply.provider_request_id
-        self.usage = reply.usage
-
-    def failed(self, error: LLMError) -> None:
-        """The provider failed, or answered something that cannot be used."""
-        self._ended(error.error_type)
-        self.http_status = error.status_code
-        self.provider_request_id = error.provider_request_id
-        self.usage = error.usage
-        self.maybe_paid = error.maybe_billed
-
-    def interrupted(self) -> None:
-        """Cancelled while the provider was at work: it may have answered, and charged."""
-        self._ended("Cancelled")
-        self.maybe_paid = True
-
-    def price_by(self, prices: PriceList, call: Call, reply: Reply | None = None) -> None:
-        """What its tokens cost; without tokens there is nothing to price.
-
-        An answer that could not be used does not say in which service tier it was made: it is
-        taken to be the one that was asked for.
-        """
-        if self.usage is None:
-            return
-        asked_tier = call.parameters.get("service_tier")
-        self.price = prices.price(
-            call.provider,
-            call.model,
-            self.usage,
-            self.started_at,
-            response_model=reply.model if reply else None,
-            service_tier=reply.service_tier if reply else asked_tier,
-        )
-
-    @property
-    def is_unpriced_answer(self) -> bool:
-        """An answer that was used, and nobody knows what it cost."""
-        priced = self.price is not None and self.price.total is not None
-        return self.outcome == ANSWERED and not priced
-
-    def _ended(self, outcome: str) -> None:
-        self.outcome = outcome
-        self.milliseconds = _milliseconds_since(self.started)
-
-    def as_json(self) -> JsonObject:
-        """The entry in the row's ``attempts``."""
-        return {
-            "n": self.number,
-            "model": self.model,
-            "started_at": self.started_at.isoformat(timespec="milliseconds"),
-            "ms": self.milliseconds,
-            "outcome": self.outcome,
-            "http_status": self.http_status,
-            "provider_request_id": self.provider_request_id,
-            "usage": self.usage.as_dict() if self.usage else None,
-            "maybe_paid": self.maybe_paid,
-            **({} if self.part is None else {"part": self.part}),
-        }
 
 
 @dataclass(slots=True)
@@ -133,12 +53,17 @@ class CallRecord:
     hit: CacheHit | None = None
     reservation: Reservation | None = None
     observation: Observation | None = None
+    requests_covered: int = 1
 
-    def begin_attempt(self, part: int | None = None) -> AttemptRecord:
-        """Note that another HTTP request is about to be sent."""
+    def begin_attempt(self, part: int | None = None, asked: Call | None = None) -> AttemptRecord:
+        """Note that another HTTP request is about to be sent: of the call, or as another model is
+        ``asked`` it.
+        """
+        asked = asked or self.call
         attempt = AttemptRecord(
             number=len(self.attempts) + 1,
-            model=self.call.model,
+            provider=asked.provider,
+            model=asked.model,
             started_at=datetime.now(UTC),
             started=time.monotonic(),
             part=part,
@@ -172,8 +97,8 @@ class CallRecord:
             return
         self.error = error
         error.request_id = self.call.id
-        error.provider = error.provider or self.call.provider
-        error.model = error.model or self.call.model
+        error.provider = error.provider or self.model[0]
+        error.model = error.model or self.model[1]
         error.usage, error.cost = self.usage, self.cost
         error.maybe_billed = self.maybe_paid
 
@@ -191,6 +116,21 @@ class CallRecord:
     def first_token(self) -> None:
         """The first piece of a stream has come."""
         self.first_token_ms = self.milliseconds
+
+    @property
+    def model(self) -> tuple[str, str]:
+        """Provider and model that answered; while none has, those that were asked last."""
+        if not self.call.fallback or not self.attempts:
+            return self.call.provider, self.call.model
+        answers = [one for one in self.attempts if one.outcome == ANSWERED]
+        last = (answers or self.attempts)[-1]
+        return last.provider, last.model
+
+    @property
+    def fallback_from(self) -> str | None:
+        """The model that would have answered, when another one was asked in its place."""
+        own = (self.call.provider, self.call.model)
+        return None if self.model == own else ":".join(own)
 
     @property
     def usage(self) -> Usage | None:
@@ -240,9 +180,18 @@ class CallRecord:
         return any(attempt.maybe_paid for attempt in self.attempts)
 
     @property
+    def is_covered(self) -> bool:
+        """Whether what is reserved is enough for one more request: those that failed may have been
+        paid.
+        """
+        failed = (one for one in self.attempts if one.outcome not in {ANSWERED, PENDING})
+        paid = sum(one.maybe_paid or one.usage is not None for one in failed)
+        return self.reservation is None or paid < self.requests_covered
+
+    @property
     def milliseconds(self) -> int:
         """From the first row until now, waits and retries included."""
-        return _milliseconds_since(self.started)
+        return milliseconds_since(self.started)
 
     @property
     def error_message(self) -> str | None:
@@ -266,7 +215,3 @@ def _details(outcomes: Sequence[Reply | LLMError]) -> JsonObject | None:
     if len(said) == 1 or not any(said):
         return said[0]
     return {"parts": said}
-
-
-def _milliseconds_since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)

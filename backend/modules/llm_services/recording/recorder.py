@@ -117,10 +117,29 @@ class Recorder:
         await self._close(record)
         raise refusal
 
+    async def cover(self, record: CallRecord, failure: LLMError) -> None:
+        """Reserve what one more request may take when those that failed may have been paid.
+
+        Raises the ``failure`` that the call has met with when its budgets have no room for that.
+        """
+        if record.is_covered or record.reservation is None or self._guarded is None:
+            return
+        record.requests_covered += 1
+        reserving = self._guarded.reserve(record.call.id, record.reservation)
+        done, _ = await asyncio.wait((reserving,), timeout=self._patience)
+        refusal = reserving.result() if done else LLMRecordingError("no word of the ledger in time")
+        if isinstance(refusal, LLMBudgetExceededError) or (refusal and not self._is_lenient):
+            record.requests_covered -= 1
+            raise failure from refusal
+
     def _may_go_uncounted(self, record: CallRecord) -> bool:
         """Whether a call passes although its budgets cannot be looked at."""
-        lenient = self._budgets is not None and self._budgets.lenient
-        return lenient and record.status is RequestStatus.PENDING and record.call.claim is None
+        pending = record.status is RequestStatus.PENDING
+        return self._is_lenient and pending and record.call.claim is None
+
+    @property
+    def _is_lenient(self) -> bool:
+        return self._budgets is not None and self._budgets.lenient
 
     async def _open_freely(self, record: CallRecord, row: dict[str, Any]) -> None:
         write = self._writer.open(row)

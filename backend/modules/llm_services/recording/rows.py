@@ -41,6 +41,8 @@ def _opening(record: CallRecord) -> dict[str, Any]:
         "provider": call.provider,
         "model": call.model,
         "requested_model": call.requested_model,
+        "fallback_from": None,
+        "replay_of": call.replay_of,
         "operation": call.operation,
         "stream": call.stream,
         "temperature": sent.pop("temperature", _NO_TEMPERATURE),
@@ -97,12 +99,20 @@ def _outcome(record: CallRecord) -> dict[str, Any]:
         "attempts": [attempt.as_json() for attempt in record.attempts],
         "maybe_paid": record.maybe_paid,
         "reservation": settled.as_json() if settled else None,
+        **_model(record),
         **_tokens(record),
         **money(record),
         **_cache(record),
         **_answer(record),
         **_failure(record),
     }
+
+
+def _model(record: CallRecord) -> dict[str, Any]:
+    """What the opening row says of the model is left as it is unless another one was asked."""
+    asked = record.fallback_from
+    provider, model = (None, None) if asked is None else record.model
+    return {"provider": provider, "model": model, "fallback_from": asked}
 
 
 def _tokens(record: CallRecord) -> dict[str, Any]:

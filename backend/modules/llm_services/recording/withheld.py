@@ -11,6 +11,7 @@ FACTS = frozenset(
         *("id", "row_id", "user_id", "owner_id", "batch_id", "conversation_id"),
         *("created_at", "completed_at", "status", "operation", "stream", "cached"),
         *("provider", "model", "requested_model", "response_model", "service_tier"),
+        *("fallback_from", "replay_of"),
         *("temperature", "max_tokens", "dropped_params", "feature", "tenant"),
         *("prompt_tokens", "completion_tokens", "tokens_used", "usage_source"),
         *("cache_read_tokens", "cache_write_tokens", "reasoning_tokens"),

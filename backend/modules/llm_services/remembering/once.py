@@ -112,13 +112,19 @@ class Remembering:
 
     async def _kept(self, call: Call, record: CallRecord, replies: Sequence[Reply]) -> Entry:
         """The replies as an entry, which is kept when it is worth it."""
-        entry = await off_loop(size(replies), _entry, call, record.cost, replies)
-        if call.cache is not None and record.cache_key and worth_keeping(call, replies):
+        entry = await off_loop(size(replies), _entry, call, record, replies)
+        own = record.fallback_from is None
+        if own and call.cache is not None and record.cache_key and worth_keeping(call, replies):
             packed = await off_loop(size(replies), pack, record.cache_key, entry)
             await self.store.put(record.cache_key, packed, entry.labels, call.cache.seconds)
         return entry
 
     def _given(self, entry: Entry, call: Call, record: CallRecord) -> list[Reply] | None:
+        """Nothing when another model answered in the place of this one, as in the call that this
+        one waited for: that is for those who asked for it.
+        """
+        if (entry.labels.provider, entry.labels.model) != (call.provider, call.model):
+            return None
         replies = read(entry.replies, call)
         if replies is not None:
             saved = None if entry.cost is None else Decimal(entry.cost)
@@ -139,11 +145,12 @@ def _fresh(key: str, packed: bytes | None, policy: CachePolicy) -> Entry | None:
     return entry
 
 
-def _entry(call: Call, cost: Decimal | None, replies: Sequence[Reply]) -> Entry:
-    asker = call.attribution
+def _entry(call: Call, record: CallRecord, replies: Sequence[Reply]) -> Entry:
+    asker, cost = call.attribution, record.cost
+    provider, model = record.model
     labels = Labels(
-        provider=call.provider,
-        model=call.model,
+        provider=provider,
+        model=model,
         feature=asker.feature,
         user=None if asker.user_id is None else str(asker.user_id),
         tenant=asker.tenant,

@@ -21,7 +21,7 @@ from .rollup import (
     stale_days,
 )
 from .usage import UsageRepo, Window
-from .writing import SETTLED_COLUMNS, bare_outcome, insert_pending, settle, touch
+from .writing import SETTLED_COLUMNS, bare_outcome, hold_more, insert_pending, settle, touch
 
 __all__ = [
     "HOLDERS",
@@ -42,6 +42,7 @@ __all__ = [
     "beat",
     "days_to_refresh",
     "forget",
+    "hold_more",
     "insert_pending",
     "interrupt",
     "living_row",

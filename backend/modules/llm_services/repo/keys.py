@@ -13,6 +13,7 @@ from .writing import TABLE
 _LIVING = (RequestStatus.PENDING, RequestStatus.COMPLETED)
 _COLUMNS = (
     *("id", "status", "request_hash", "kept_answer", "payload_state"),
+    *("provider", "model", "fallback_from"),
     *("prompt_tokens", "completion_tokens", "cache_read_tokens", "cache_write_tokens"),
     *("reasoning_tokens", "cost_estimate", "execution_time_ms", "retry_attempt", "cached"),
 )

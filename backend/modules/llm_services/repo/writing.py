@@ -30,6 +30,9 @@ TABLE: Table = LLMRequest.metadata.tables[LLMRequest.__tablename__]
 SETTLED_COLUMNS = (
     "status",
     "completed_at",
+    "provider",
+    "model",
+    "fallback_from",
     "response_model",
     "prompt_tokens",
     "completion_tokens",
@@ -74,6 +77,9 @@ CONTENT_OF_OUTCOMES = frozenset(
 )
 
 
+_KEPT_UNLESS_SAID = frozenset({"provider", "model"})
+"""The opening row has said them, and nearly always rightly."""
+
 _KEY_OF_THE_PUNCTUAL = case(
     (TABLE.c.status == RequestStatus.PENDING, TABLE.c.idempotency_key), else_=null()
 )
@@ -93,6 +99,8 @@ def _unless_purged(name: str) -> ColumnElement[Any]:
     A state of "full" says nothing new about what the opening row had left out.
     """
     said = bindparam(name, type_=TABLE.c[name].type)
+    if name in _KEPT_UNLESS_SAID:
+        return func.coalesce(said, TABLE.c[name])
     purged = TABLE.c.payload_state == "purged"
     if name == "payload_state":
         told = func.coalesce(func.nullif(said, "full"), TABLE.c.payload_state)
@@ -136,10 +144,37 @@ def _settled_under_budget(
 ) -> Iterator[tuple[Reservation, bool]]:
     """What to book for a row: a late answer has nothing reserved any more, but has its cost."""
     reservation = Reservation.of_json(row["reservation"])
-    if connection.execute(_SETTLE_IN_TIME, row).rowcount:
-        yield reservation, True
+    held = _held(connection, row["row_id"])
+    if held is not None:
+        connection.execute(_SETTLE_IN_TIME, row)
+        yield held.spent(reservation.spent_nano_usd, reservation.spent_tokens), True
     elif connection.execute(_SETTLE_LATE, row).rowcount:
         yield reservation, False
+
+
+_HELD = (
+    update(TABLE)
+    .where(TABLE.c.id == bindparam("row_id"), TABLE.c.status == RequestStatus.PENDING)
+    .values(status=TABLE.c.status)
+    .returning(TABLE.c.reservation)
+)
+
+
+def _held(connection: Connection, row_id: UUID) -> Reservation | None:
+    """What an open row has reserved. Nobody else can settle it, or reserve for it, meanwhile."""
+    stored = connection.execute(_HELD, {"row_id": row_id}).scalar_one_or_none()
+    return None if stored is None else Reservation.of_json(stored)
+
+
+def hold_more(connection: Connection, row_id: UUID, more: Reservation) -> bool:
+    """Note on an open row what it reserves besides; whether it is open."""
+    held = _held(connection, row_id)
+    if held is None:
+        return False
+    this_row = TABLE.c.id == row_id
+    noted = {"reservation": held.plus(more).as_json()}
+    connection.execute(update(TABLE).where(this_row).values(noted))
+    return True
 
 
 _NOWHERE = UUID(int=0)
@@ -153,7 +188,7 @@ def touch(connection: Connection) -> None:
 _BARE = frozenset(
     {
         *("row_id", "status", "completed_at", "execution_time_ms", "retry_attempt", "maybe_paid"),
-        *("payload_state", "cached", "reservation"),
+        *("payload_state", "cached", "reservation", "provider", "model", "fallback_from"),
     }
 )
 

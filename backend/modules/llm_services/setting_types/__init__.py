@@ -6,6 +6,7 @@ from .groups import (
     GateSettings,
     LeaseSettings,
     PayloadSettings,
+    RoutingSettings,
     TelemetrySettings,
 )
 from .values import (
@@ -21,6 +22,7 @@ from .values import (
     ReadableFile,
     RedisUrl,
     Roles,
+    Strategies,
     TenantRoles,
     WritableFolder,
     also_named,
@@ -47,6 +49,8 @@ __all__ = [
     "ReadableFile",
     "RedisUrl",
     "Roles",
+    "RoutingSettings",
+    "Strategies",
     "TelemetrySettings",
     "TenantRoles",
     "VendorSettings",

@@ -7,7 +7,7 @@ from pydantic import (
 
 from modules.llm_services.types import CacheScope, PayloadMode
 
-from .values import MOST_REPLY_MB, REPLY_MB, Limits, RedisUrl
+from .values import MOST_REPLY_MB, REPLY_MB, Limits, RedisUrl, Roles, Strategies
 
 
 class PayloadSettings(BaseModel):
@@ -55,6 +55,23 @@ class TelemetrySettings(BaseModel):
         default=False,
         description="Whether spans have prompts and answers, as far as the ledger keeps them "
         "(`LLM_PAYLOAD_MODE`).",
+    )
+
+
+class RoutingSettings(BaseModel):
+    """What roles stand for, and which of a role's models is asked first."""
+
+    roles: Roles = Field(
+        default_factory=dict,
+        description="What a role stands for: `LLM_ROLES__<ROLE>=provider:model`, or several with "
+        "commas between them, perhaps with weights: `openai:gpt-6-luna@3,azure_openai:luna@1`. The "
+        "others are asked in turn when the first does not answer.",
+    )
+    role_strategies: Strategies = Field(
+        default_factory=dict,
+        description="How a role with several models comes to the first: "
+        "`LLM_ROLE_STRATEGIES__<ROLE>` is `ordered`, `weighted`, `cheapest` or `fastest`; "
+        "`weighted` when one of them has a weight, else `ordered`.",
     )
 
 

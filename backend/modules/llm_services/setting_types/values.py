@@ -22,6 +22,8 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from modules.llm_services.types import Strategy
+
 logger = logging.getLogger(__name__)
 
 REPLY_MB, MOST_REPLY_MB = 64, 10_000
@@ -215,6 +217,11 @@ Roles: TypeAlias = Annotated[
 ]
 TenantRoles: TypeAlias = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=64)], Roles],
+    NoDecode,
+    BeforeValidator(_mapping),
+]
+Strategies: TypeAlias = Annotated[
+    dict[Annotated[str, AfterValidator(_name_of("role"))], Strategy],
     NoDecode,
     BeforeValidator(_mapping),
 ]

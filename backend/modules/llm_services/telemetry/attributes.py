@@ -42,6 +42,13 @@ def whose(call: Call, server: Server | None) -> Attributes:
     return said
 
 
+def answered_by(row: Row) -> Attributes:
+    """Provider and model where others answered than those that were asked first."""
+    provider, model = row["provider"], row["model"]
+    named = names.PROVIDERS.get(provider, provider)
+    return _known({names.PROVIDER_NAME: named, names.REQUEST_MODEL: model})
+
+
 def operation_of(call: Call) -> str:
     """The call's kind in the conventions' words; a kind that they lack has ours."""
     return names.OPERATIONS.get(call.operation, call.operation)

@@ -29,8 +29,8 @@ def fields(call: Call, row: Row) -> dict[str, object]:
     return {
         "request_id": str(call.id),
         "operation": call.operation,
-        "provider": call.provider,
-        "model": call.model,
+        "provider": row["provider"] or call.provider,  # the row names another that answered
+        "model": row["model"] or call.model,
         "stream": call.stream,
         "status": str(row["status"]),
         "error_type": row["error_type"],

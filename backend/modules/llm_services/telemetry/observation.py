@@ -22,7 +22,7 @@ from opentelemetry.trace import (
 from modules.llm_services.exceptions import LLMError, LLMIdempotencyError
 
 from . import names
-from .attributes import asked, attempted, operation_of, settled, whose
+from .attributes import answered_by, asked, attempted, operation_of, settled, whose
 from .content import answer, prompt
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Observation:
         if self._over:
             return
         self._row = row
+        self._whose |= answered_by(row)
         self._span.set_attributes(settled(row))
         if self._content:
             self._span.set_attributes(answer(row))

@@ -42,6 +42,7 @@ from .parts import AudioPart, ContentPart, DocumentPart, ImagePart, MediaPart, T
 from .payload import ErasureReport, PayloadMode, PurgeReport, mode_of, stricter
 from .reasoning import ReasoningItem
 from .results import LLMRequestDTO, LLMResponseDTO
+from .routing import Candidate, FallbackReason, Strategy
 from .search import (
     SearchAnswer,
     SearchCitation,
@@ -79,10 +80,12 @@ __all__ = [
     "CacheStatistics",
     "CacheUse",
     "Call",
+    "Candidate",
     "ContentPart",
     "DocumentPart",
     "EmbeddingOptions",
     "ErasureReport",
+    "FallbackReason",
     "GeneratedAudio",
     "GeneratedImage",
     "GenerationOptions",
@@ -121,6 +124,7 @@ __all__ = [
     "SearchSource",
     "ServiceTier",
     "SpeechOptions",
+    "Strategy",
     "TextPart",
     "Tool",
     "ToolCall",

@@ -101,6 +101,15 @@ class Reservation:
         """The same when it is known what the call took."""
         return replace(self, spent_nano_usd=nano_usd, spent_tokens=tokens)
 
+    def times(self, requests: int) -> "Reservation":
+        """The same for so many requests."""
+        return replace(self, nano_usd=self.nano_usd * requests, tokens=self.tokens * requests)
+
+    def plus(self, other: "Reservation") -> "Reservation":
+        """What both hold of the same budgets."""
+        usd, tokens = self.nano_usd + other.nano_usd, self.tokens + other.tokens
+        return replace(self, nano_usd=usd, tokens=tokens)
+
     def as_json(self) -> dict[str, Any]:
         """The row's ``reservation``."""
         return {

@@ -13,6 +13,7 @@ from .cache import CachePolicy
 from .idempotency import KeyClaim
 from .messages import LLMMessageDTO
 from .payload import PayloadMode
+from .routing import Candidate, FallbackReason
 from .tools import ToolSpec
 
 
@@ -49,6 +50,7 @@ class Call:
     have been answered, and charged, is not sent again. Without ``cache`` its answer is neither
     taken from the cache nor kept there. ``claim`` is what its row says of the
     ``idempotency_key``, ``material`` what it is about and does not show in its messages.
+    ``fallback`` are the models to be asked after this one, for the reasons in ``fallback_on``.
     """
 
     id: UUID
@@ -73,3 +75,6 @@ class Call:
     idempotency_key: str | None = None
     claim: KeyClaim | None = None
     material: tuple[str, ...] = ()
+    fallback: tuple[Candidate, ...] = ()
+    fallback_on: frozenset[FallbackReason] = frozenset()
+    replay_of: UUID | None = None

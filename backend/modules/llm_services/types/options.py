@@ -6,6 +6,7 @@ from typing import Literal, TypedDict
 from .basic import JsonValue
 from .cache import CacheScope
 from .payload import PayloadMode
+from .routing import FallbackReason
 from .tools import Tool, ToolChoice
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -51,6 +52,8 @@ class ToolRunOptions(AnsweringOptions, total=False):
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
     idempotency_key: str
+    fallback: Sequence[str]
+    fallback_on: Sequence[FallbackReason]
 
 
 class GenerationOptions(ToolRunOptions, total=False):
@@ -69,6 +72,12 @@ class GenerationOptions(ToolRunOptions, total=False):
     ``cache`` says whether the answer to exactly this request may be one that was given before:
     ``True``, ``False``, or the seconds that it may be old, and that this one is kept; without it
     ``LLM_CACHE_ENABLED`` decides. ``cache_scope`` says who shares answers (see `CacheScope`).
+
+    ``fallback`` names up to 8 models (or roles) that are asked in turn when the one before does not
+    answer, within the same deadline and in the same row; ``fallback_on`` says for which reasons
+    (see `FallbackReason`; without it ``failure``, ``timeout``, ``quota``, ``circuit_open``,
+    ``context_length`` and ``refusal``). With ``timeout`` among them, a model that others follow has
+    an equal share of the time that is left.
     """
 
     tools: Sequence[Tool]

@@ -18,7 +18,9 @@ _StoredList: TypeAlias = Annotated[list[JsonObject] | None, SkipValidation]
 class LLMResponseDTO(BaseModel):
     """What a model answered, and what it took.
 
-    ``model`` is the model that was asked, ``response_model`` the (often dated) one that answered.
+    ``model`` is the model that was asked, ``response_model`` the (often dated) name by which it
+    answered. ``requested_model`` is the caller's word where that says something else;
+    ``fallback_from`` the ``provider:model`` that was to answer when another one had to.
     Costs are USD; ``cost_estimate`` is ``None`` when the price is not known, never 0.
     Token classes follow the subset rule of `Usage`. ``execution_time_ms`` covers all attempts.
     ``dropped_params`` names parameters that the model refuses and that were therefore not sent;
@@ -33,6 +35,8 @@ class LLMResponseDTO(BaseModel):
     content: str
     provider: str
     model: str
+    requested_model: str | None = None
+    fallback_from: str | None = None
     response_model: str | None = None
     tokens_used: int | None = None
     prompt_tokens: int | None = None
@@ -67,6 +71,9 @@ class LLMRequestDTO(BaseModel):
 
     A ``cached`` row took its answer from the row ``cached_from_id``: no tokens, no cost, and
     ``saved_cost`` USD saved. ``cache_key`` is there for all calls that the cache might answer.
+    ``provider`` and ``model`` are those that answered, or were asked last; ``fallback_from`` is the
+    ``provider:model`` that was to answer when that was another. A row with ``replay_of`` tried that
+    row's request on another model: sums of money leave it out.
     """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
@@ -79,6 +86,7 @@ class LLMRequestDTO(BaseModel):
     provider: str
     model: str
     requested_model: str | None
+    fallback_from: str | None
     response_model: str | None
     operation: str
     temperature: float
@@ -111,6 +119,7 @@ class LLMRequestDTO(BaseModel):
     saved_cost: float | None
     stream: bool
     batch_id: UUID | None
+    replay_of: UUID | None
     service_tier: str | None
     conversation_id: str | None
     feature: str | None

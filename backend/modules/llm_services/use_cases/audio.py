@@ -15,7 +15,7 @@ from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import Reply, SpeaksAndHears
 from modules.llm_services.providers.formats import wav
 from modules.llm_services.providers.formats.speech import joined, spoken_parts
-from modules.llm_services.roles import SPEECH_ROLE, TRANSCRIPTION_ROLE, ModelChoice, resolve_model
+from modules.llm_services.roles import SPEECH_ROLE, TRANSCRIPTION_ROLE, ModelChoice
 from modules.llm_services.types import AudioPart, Call, LLMMessageDTO
 from modules.llm_services.types.audio import (
     AudioFile,
@@ -79,8 +79,7 @@ class AudioUseCases(UseCases):
         return await self._transcribe(call, heard)
 
     def _model(self, word: str | None, role: str) -> ModelChoice:
-        runtime = self._runtime
-        return resolve_model(runtime.config, runtime.providers, role if word is None else word)
+        return self._runtime.choose(role if word is None else word)
 
     async def _voice(self, call: Call) -> SpeaksAndHears:
         provider = await self._runtime.provider(call.provider)

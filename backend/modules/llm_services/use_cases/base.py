@@ -16,6 +16,8 @@ from modules.llm_services.types import Call, LLMRequestDTO
 from modules.llm_services.types.paging import Position, RequestPage
 from modules.llm_services.wiring import Runtime, running_loop, runtime_for
 
+from .routed import Asks, routed
+
 P = ParamSpec("P")
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -39,8 +41,16 @@ class UseCases:
         """The call that a caller's words mean. Raises `LLMInputError`."""
         running_loop()
         config, providers = self._runtime.config, self._runtime.providers
-        size = guarded("messages", weight, asked.messages)
-        return await off_loop(size, build_call, operation, asked, config, providers)
+        size, order = guarded("messages", weight, asked.messages), self._runtime.router.order
+        return await off_loop(size, build_call, operation, asked, config, providers, order)
+
+    async def _route(
+        self, call: Call, method: Callable[[LLMProvider], Asks[T]]
+    ) -> tuple[Call, Asks[T]]:
+        """A call with those of its models that can take it, and what asks each of them."""
+        if call.fallback:
+            return await routed(self._runtime, call, method)
+        return call, method(await self._provider_for(call))
 
     async def _provider_for(self, call: Call) -> LLMProvider:
         """The adapter that a conversation goes to. Raises `LLMInputError` for one that cannot."""

@@ -16,7 +16,7 @@ from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import EmbedsTexts, Reply
 from modules.llm_services.providers.formats.embeddings import batches
 from modules.llm_services.redaction import shortened
-from modules.llm_services.roles import EMBEDDING_ROLE, resolve_model
+from modules.llm_services.roles import EMBEDDING_ROLE
 from modules.llm_services.types import Call, LLMMessageDTO
 from modules.llm_services.types.embeddings import EmbeddingOptions
 
@@ -84,9 +84,7 @@ class EmbeddingUseCases(UseCases):
     ) -> Call:
         config = self._runtime.config
         given = arguments.options(options, checks.EMBEDDING_OPTIONS, _NAMED)
-        choice = resolve_model(
-            config, self._runtime.providers, EMBEDDING_ROLE if model is None else model
-        )
+        choice = self._runtime.choose(EMBEDDING_ROLE if model is None else model)
         if dimensions is not None:
             given["dimensions"] = checks.dimensions(choice.model, dimensions)
         given["texts"] = len(texts)

@@ -13,7 +13,7 @@ from modules.llm_services.calls import special_call
 from modules.llm_services.executor import Invoke
 from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import Attempt, GeneratesImages, Reply
-from modules.llm_services.roles import IMAGE_ROLE, resolve_model
+from modules.llm_services.roles import IMAGE_ROLE
 from modules.llm_services.types import (
     Call,
     GeneratedImage,
@@ -82,7 +82,7 @@ class ImageUseCases(UseCases):
 
     def _image_call(self, operation: str, wish: ImageWish, logged: Mapping[str, Any]) -> Call:
         config, word = self._runtime.config, wish.options.get("model", IMAGE_ROLE)
-        choice = resolve_model(config, self._runtime.providers, word)
+        choice = self._runtime.choose(word)
         said = arguments.image_parameters(
             choice.model, wish, config.image_quality, config.variable("image_quality")
         )

@@ -7,7 +7,6 @@ from modules.llm_services import arguments
 from modules.llm_services.arguments import overview
 from modules.llm_services.estimating import estimate
 from modules.llm_services.repo import LedgerPages
-from modules.llm_services.roles import resolve_model
 from modules.llm_services.types import LLMMessageDTO, LLMRequestDTO
 from modules.llm_services.types.paging import RequestPage
 
@@ -52,7 +51,7 @@ class LedgerUseCases(UseCases):
     def estimate_cost(self, messages: Sequence[LLMMessageDTO], model: str | None = None) -> float:
         """USD that a request will probably cost."""
         runtime = self._runtime
-        choice = resolve_model(runtime.config, runtime.providers, model)
+        choice = runtime.choose(model)
         said = arguments.messages(messages)
         cost = estimate(said, choice, runtime.config.max_tokens, runtime.prices, self._repo)
         self._end_read()

@@ -19,7 +19,7 @@ from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import Attempt, Reply, SearchesWeb
 from modules.llm_services.providers.findings import Findings, search_answer
 from modules.llm_services.redaction import safe_error_text
-from modules.llm_services.roles import SEARCH_ROLE, resolve_model
+from modules.llm_services.roles import SEARCH_ROLE
 from modules.llm_services.types import Call, LLMMessageDTO, SearchAnswer, SearchOptions
 
 from .base import UseCases
@@ -78,7 +78,7 @@ class SearchUseCases(UseCases):
         config = self._runtime.config
         _require_switched_on(config)
         word, resend = given.pop("model", SEARCH_ROLE), given.pop("resend", False)
-        choice = resolve_model(config, self._runtime.providers, word)
+        choice = self._runtime.choose(word)
         said = {"context_size": config.web_search_context_size, **_cap(config), **given}
         messages = [_task(given), *(LLMMessageDTO(role="user", content=q) for q in queries)]
         return special_call("search", choice, messages, user_id, said, config, resend=resend)

@@ -11,13 +11,15 @@ from pydantic import BaseModel
 
 from modules.llm_services.calls import CallArguments
 from modules.llm_services.exceptions import LLMInputError
-from modules.llm_services.executor import Outcome
+from modules.llm_services.providers.base import AnswerStream, LLMProvider
 from modules.llm_services.providers.structured import partial_reader
 from modules.llm_services.recorded_stream import RecordedStream
+from modules.llm_services.recording import Outcome
 from modules.llm_services.types import Call, GenerationOptions, LLMMessageDTO, LLMResponseDTO
 from modules.llm_services.types.stream import StreamEvent, TextDelta
 
 from .base import UseCases
+from .routed import Asks
 from .text import response_dto
 
 T = TypeVar("T", bound=BaseModel)
@@ -50,15 +52,7 @@ class ResponseStream:
         record, reply = self._recorded.record, self._recorded.reply
         if reply is None:
             raise LLMInputError("the stream was not read to its end: there is no response yet")
-        outcome = Outcome(
-            reply=reply,
-            usage=record.usage,
-            cost=record.cost,
-            milliseconds=record.milliseconds,
-            attempts=len(record.attempts),
-            cached=record.hit is not None,
-        )
-        whole = response_dto(self._call, outcome)
+        whole = response_dto(self._call, Outcome.of(record, reply))
         return whole.model_copy(update={"time_to_first_token_ms": record.first_token_ms})
 
 
@@ -145,9 +139,13 @@ class StreamUseCases(UseCases):
         call = replace(await self._call(operation, asked), stream=True)
         _refuse_key(call)
         self._warn_about_open_transaction()
-        provider = await self._provider_for(call)
-        async with self._runtime.executor.stream(call, provider.stream_text) as recorded:
+        call, open_stream = await self._route(call, _streamed)
+        async with self._runtime.executor.stream(call, open_stream) as recorded:
             yield call, recorded
+
+
+def _streamed(provider: LLMProvider) -> Asks[AnswerStream]:
+    return provider.stream_text
 
 
 def _refuse_key(call: Call) -> None:

@@ -8,8 +8,9 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from modules.llm_services.calls import CallArguments
-from modules.llm_services.executor import Outcome
 from modules.llm_services.idempotency import Settled
+from modules.llm_services.providers.base import LLMProvider, Reply
+from modules.llm_services.recording import Outcome
 from modules.llm_services.types import (
     Call,
     GenerationOptions,
@@ -19,8 +20,13 @@ from modules.llm_services.types import (
 )
 
 from .base import UseCases
+from .routed import Asks
 
 T = TypeVar("T", bound=BaseModel)
+
+
+def _text(provider: LLMProvider) -> Asks[Reply]:
+    return provider.generate_text
 
 
 class TextUseCases(UseCases):
@@ -62,8 +68,8 @@ class TextUseCases(UseCases):
     async def _run(self, call: Call) -> tuple[Outcome, UUID]:
         """Every kind of call: the provider's adapter, then the road; and the row's id."""
         self._warn_about_open_transaction()
-        provider = await self._provider_for(call)
-        ask = partial(self._runtime.executor.run, invoke=provider.generate_text)
+        call, invoke = await self._route(call, _text)
+        ask = partial(self._runtime.executor.run, invoke=invoke)
         return await self._runtime.once(call, ask, Settled.outcome)
 
 
@@ -72,8 +78,10 @@ def response_dto(call: Call, outcome: Outcome) -> LLMResponseDTO:
     reply, usage = outcome.reply, outcome.usage
     return LLMResponseDTO(
         content=reply.text,
-        provider=call.provider,
-        model=call.model,
+        provider=outcome.provider,
+        model=outcome.model,
+        requested_model=call.requested_model,
+        fallback_from=outcome.fallback_from,
         response_model=reply.model,
         tokens_used=usage.total_tokens if usage else None,
         **(usage.as_dict() if usage else {}),
@@ -85,7 +93,7 @@ def response_dto(call: Call, outcome: Outcome) -> LLMResponseDTO:
         dropped_params=tuple(reply.dropped_params),
         tool_calls=reply.tool_calls,
         reasoning=tuple(
-            ReasoningItem(provider=call.provider, model=call.model, before=place, item=item)
+            ReasoningItem(provider=outcome.provider, model=outcome.model, before=place, item=item)
             for place, item in reply.reasoning
         ),
     )

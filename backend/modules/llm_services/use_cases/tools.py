@@ -11,6 +11,7 @@ from modules.llm_services.calls import CallArguments
 from modules.llm_services.exceptions import LLMPricingError
 from modules.llm_services.idempotency import following
 from modules.llm_services.ids import uuid7
+from modules.llm_services.routing import each_model
 from modules.llm_services.tooling.loop import Ask, Limits, ToolLoop
 from modules.llm_services.types import (
     Call,
@@ -77,13 +78,14 @@ class ToolUseCases(TextUseCases):
     def _require_price(self, call: Call) -> None:
         """Money that cannot be counted cannot be limited."""
         token = Usage(prompt_tokens=1, completion_tokens=1)
-        price = self._runtime.prices.price(call.provider, call.model, token, datetime.now(UTC))
-        if price.total is None:
-            raise LLMPricingError(
-                f"max_cost needs a price, and none is known for {call.provider}:{call.model}",
-                provider=call.provider,
-                model=call.model,
-            )
+        for one in each_model(call):
+            price = self._runtime.prices.price(one.provider, one.model, token, datetime.now(UTC))
+            if price.total is None:
+                raise LLMPricingError(
+                    f"max_cost needs a price, and none is known for {one.provider}:{one.model}",
+                    provider=one.provider,
+                    model=one.model,
+                )
 
     def _round_of(self, call: Call, conversation_id: str) -> Ask:
         """Each round is a call of its own, and a row; a forced tool is forced only once."""

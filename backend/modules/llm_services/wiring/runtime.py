@@ -47,6 +47,8 @@ from modules.llm_services.recording import (
 )
 from modules.llm_services.remembering import Remembering
 from modules.llm_services.repo import refresh_daily_usage
+from modules.llm_services.roles import ModelChoice, resolve_model
+from modules.llm_services.routing import Router
 from modules.llm_services.telemetry import Telemetry
 
 from .loops import running_loop
@@ -101,6 +103,7 @@ class Runtime:
         self.remembering = Remembering(_store(config), _endpoints(config, self.providers))
         breaker = Breaker(config.circuit_failures, config.circuit_seconds)
         self.gate = gate or Gate(breaker, configured_limits(config))
+        self.router = Router(self.prices)
         self.executor = Executor(recorder, self.prices, self.remembering, self.gate, pause)
         self.once = Once(KeyLedger(ledger))
         rows = BatchLedger(
@@ -139,6 +142,10 @@ class Runtime:
         if making.exception() is not None:
             adapters.pop(name, None)
         return making.result()
+
+    def choose(self, word: object = None) -> ModelChoice:
+        """See `resolve_model`: of a role's several models the one that is asked first."""
+        return resolve_model(self.config, self.providers, word, self.router.order)
 
     async def costs_reader(self) -> ReadsCosts:
         """Reads what OpenAI bills; to be closed by whoever asks. Raises `LLMConfigurationError`."""
