@@ -129,6 +129,16 @@ async def _tools_by_hand(llm: LLMServicesProvider) -> None:
     await llm.generate_response([*ASKED, response.as_message(), result], tools=[get_weather])
 
 
+async def _replay(llm: LLMServicesProvider) -> None:
+    _, request_id = await llm.generate_response(MESSAGES, temperature=0.2)
+    await llm.replay(request_id, "gpt-4o")
+
+
+async def _compare(llm: LLMServicesProvider) -> None:
+    _, request_id = await llm.generate_response(MESSAGES)
+    await llm.compare([request_id], ["gpt-4o", "gpt-6-luna"])
+
+
 def _text(name: str, ask: Ask, responses: str = RESPONSES, method: str = "") -> Kind:
     """A call that is made in either format; most follow the provider's."""
     usual = "generate_structured_response" if "object" in name else "generate_response"
@@ -279,6 +289,14 @@ KINDS = (
         lambda llm: _read(llm.stream_structured_response(MESSAGES, Planet)),
         method="stream_structured_response",
     ),
+    _text(
+        "text from another model in its place",
+        lambda llm: llm.generate_response(
+            MESSAGES, model="openai:gpt-4o:status=500", max_retries=0, fallback=["gpt-4o"]
+        ),
+    ),
+    _text("a logged request again", _replay, method="replay"),
+    _text("logged requests side by side", _compare, method="compare"),
     _special(
         "a picture",
         "generate_image",

@@ -56,6 +56,8 @@ MORE_BAD: list[tuple[str, str]] = [
     *[("LLM_ROW_RETENTION_DAYS", value) for value in ("0", "36501")],
     *[("LLM_OPENAI_ADMIN_KEY", value) for value in ("", "sk-a b", "sk-ä")],
     *[(name, value) for name in VENDOR_KEYS for value in (" ", "k a")],
+    *[("LLM_ROLE_STRATEGIES", value) for value in ("5", "[")],
+    ("LLM_ROLE_STRATEGIES__FAST", "best"),
     ("LLM_PROVIDERS__X-Y", "{}"),
     ("LLM_ROLES__MY-ROLE", "openai:x"),
     ("LLM_ROLES__FAST", ""),

@@ -159,7 +159,7 @@ def test_options_are_the_parameters_and_what_is_ours() -> None:
     """Every parameter of the model can be given by the caller, as an argument or an option."""
     arguments = {"temperature", "max_tokens"}
     ours = {"timeout", "max_retries", "feature", "tenant", "conversation_id", "context"}
-    ours |= {"payload_mode", "cache", "cache_scope", "idempotency_key"}
+    ours |= {"payload_mode", "cache", "cache_scope", "idempotency_key", "fallback", "fallback_on"}
     tools = {"tools", "tool_choice", "parallel_tool_calls"}  # fields of the call
     parameters = set(GenerationParameters.__annotations__)
     given = set(GenerationOptions.__annotations__)

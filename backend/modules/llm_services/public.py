@@ -65,6 +65,7 @@ from .protocols import (
     OverviewsLedger,
     PurgesLedger,
     ReadsLedger,
+    ReplaysRequests,
     ReportsUsage,
     RunsBatches,
     RunsTools,
@@ -83,6 +84,7 @@ from .types import (
     ContentPart,
     DocumentPart,
     ErasureReport,
+    FallbackReason,
     GenerationOptions,
     ImagePart,
     LLMMessageDTO,
@@ -119,6 +121,7 @@ from .types.batch import (
 )
 from .types.budgets import BudgetShortage, BudgetStatusDTO, BudgetThreshold
 from .types.cache import CacheScope, CacheStatistics, CacheUse
+from .types.comparing import ComparedAnswer, ComparedModel, Comparison, ReplayOptions
 from .types.embeddings import EmbeddingOptions
 from .types.health import HealthReport
 from .types.images import GeneratedImage, ImageEditOptions, ImageOptions, Picture
@@ -159,12 +162,16 @@ __all__ = [
     "CacheScope",
     "CacheStatistics",
     "CacheUse",
+    "ComparedAnswer",
+    "ComparedModel",
+    "Comparison",
     "ContentPart",
     "DocumentPart",
     "EmbeddingOptions",
     "ErasureReport",
     "ErrorRow",
     "EstimatesCost",
+    "FallbackReason",
     "GeneratedAudio",
     "GeneratedImage",
     "GeneratesAudio",
@@ -222,6 +229,8 @@ __all__ = [
     "ReasoningItem",
     "ReconcileReport",
     "RecostReport",
+    "ReplayOptions",
+    "ReplaysRequests",
     "ReportsUsage",
     "RequestFilter",
     "RequestPage",

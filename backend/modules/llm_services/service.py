@@ -15,6 +15,7 @@ from .use_cases.embeddings import EmbeddingUseCases
 from .use_cases.health import HealthUseCases
 from .use_cases.images import ImageUseCases
 from .use_cases.ledger import LedgerUseCases
+from .use_cases.replays import AdminReplayUseCases, ReplayUseCases
 from .use_cases.search import SearchUseCases
 from .use_cases.streams import StreamUseCases
 from .use_cases.text import TextUseCases
@@ -32,6 +33,7 @@ class LLMService(
     SearchUseCases,
     BatchUseCases,
     BudgetUseCases,
+    ReplayUseCases,
     LedgerUseCases,
 ):
     """Implements `LLMServicesProvider` on the ledger of the repository's session.
@@ -48,5 +50,6 @@ class LLMAdminService(
     UsageUseCases,
     MoneyUseCases,
     CacheUseCases,
+    AdminReplayUseCases,
 ):
     """Implements `LLMServicesAdminProvider` on the ledger of the repository's session."""

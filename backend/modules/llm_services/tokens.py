@@ -113,6 +113,11 @@ def _said(message: LLMMessageDTO) -> str:
     return "\n".join([message.text, *calls])
 
 
+def token_ratio(model: str, other: str) -> float:
+    """Tokens of a text on the ``other`` model for each that it has on this one, roughly."""
+    return _vendor_factor(other.lower(), "") / _vendor_factor(model.lower(), "")
+
+
 def estimate_text_tokens(text: str) -> int:
     """Estimate a text's o200k tokens without the encoding: about 0.25 ms per 2 kB."""
     return sum(map(_estimated_tokens, _pieces(text)))

@@ -16,6 +16,7 @@ from modules.llm_services.public import (
     BatchRequest,
     LLMServicesAdminProvider,
     LLMServicesProvider,
+    RequestFilter,
 )
 from tests.contract.kinds import MESSAGES, PICTURE, SILENCE, Planet, get_weather
 from tests.llm_services.wrong.arguments import (
@@ -64,6 +65,9 @@ KINDS: Mapping[str, Wrong] = {
     "user_id": UUIDS,
     "request_id": UUIDS,
     "model": MODELS,
+    "fallback": listed(MODELS, 8),
+    "fallback_on": listed(word(), 20),
+    "estimate_only": flag(),
     "temperature": number(0, 2),
     "max_tokens": whole(1, 2**31 - 1),
     "response_model": RESPONSE_MODELS,
@@ -221,6 +225,10 @@ ELSEWHERE: Mapping[tuple[str, str], Wrong] = {
     ("transcribe_audio", "prompt"): Wrong(
         (5, b"a", "\ud800", "x" * 100_001, *ALIENS), ALIEN | BROKEN_TEXT
     ),
+    ("compare", "models"): listed(MODELS, 10),
+    ("compare", "requests"): listed(UUIDS, 20)._replace(
+        values=(*FILTERS.values, *listed(UUIDS, 20).values)
+    ),
     ("conversation", "conversation_id"): text(64),
     ("clear_cache", "model"): text(1_000),
     ("clear_cache", "feature"): text(64),
@@ -253,6 +261,8 @@ GOOD: Mapping[str, Mapping[str, Any]] = {
     "user_requests_page": {"user_id": "12345678-1234-5678-1234-567812345678"},
     "budget_status": {},
     "estimate_cost": {"messages": MESSAGES},
+    "replay": {"request_id": "12345678-1234-5678-1234-567812345678"},
+    "compare": {"requests": RequestFilter(), "models": ["gpt-6-luna"]},
     "recent": {},
     "find": {},
     "count": {},

@@ -95,20 +95,20 @@ def _day(name: str, value: object) -> date | None:
     raise LLMInputError(f"{name} must be a date, not {shown(value)}")
 
 
-def request_filter(value: object) -> RequestFilter:
+def request_filter(value: object, name: str = "wanted") -> RequestFilter:
     """A filter whose every part is what it says, its times in UTC."""
     if value is None:
         return RequestFilter()
     if not isinstance(value, RequestFilter):
-        raise LLMInputError(f"wanted must be a RequestFilter, not {kind(value)}")
+        raise LLMInputError(f"{name} must be a RequestFilter, not {kind(value)}")
     given = {field.name: getattr(value, field.name) for field in fields(RequestFilter)}
     checked = {
-        name: guarded(f"wanted.{name}", _FILTER[name], f"wanted.{name}", part)
-        for name, part in given.items()
-        if part is not None
+        part: guarded(f"{name}.{part}", _FILTER[part], f"{name}.{part}", said)
+        for part, said in given.items()
+        if said is not None
     }
     if "since" in checked and "until" in checked:
-        _check_order(checked["since"], checked["until"], "wanted.")
+        _check_order(checked["since"], checked["until"], f"{name}.")
     return replace(value, **checked)
 
 

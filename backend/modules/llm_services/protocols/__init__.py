@@ -11,6 +11,7 @@ from .ledger import EstimatesCost, ReadsLedger
 from .money import AuditsCosts
 from .overview import OverviewsLedger, ReportsUsage
 from .providers import LLMServicesAdminProvider, LLMServicesProvider
+from .replays import ReplaysRequests
 from .retention import PurgesLedger
 from .search import SearchesWeb
 from .streams import ObjectStream, StreamsStructured, StreamsText, TextStream
@@ -32,6 +33,7 @@ __all__ = [
     "OverviewsLedger",
     "PurgesLedger",
     "ReadsLedger",
+    "ReplaysRequests",
     "ReportsUsage",
     "RunsBatches",
     "RunsTools",

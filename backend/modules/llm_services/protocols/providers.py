@@ -12,6 +12,7 @@ from .images import GeneratesImages
 from .ledger import EstimatesCost, ReadsLedger
 from .money import AuditsCosts
 from .overview import OverviewsLedger, ReportsUsage
+from .replays import ReplaysRequests
 from .retention import PurgesLedger
 from .search import SearchesWeb
 from .streams import StreamsStructured, StreamsText
@@ -34,6 +35,7 @@ class LLMServicesProvider(
     ReadsLedger,
     EstimatesCost,
     TellsBudgets,
+    ReplaysRequests,
     TellsHealth,
     Protocol,
 ):
@@ -46,6 +48,7 @@ class LLMServicesAdminProvider(
     ReportsUsage,
     AuditsCosts,
     KeepsCache,
+    ReplaysRequests,
     Protocol,
 ):
     """What operators do with the whole ledger, across users."""

@@ -16,6 +16,7 @@ from .engine import ledger_engine
 from .guarded import GuardedOpening
 from .kept import replies_of
 from .keys import KeyLedger, KeyTakenError
+from .logged import LoggedRequests, Wanted
 from .outcome import Outcome
 from .payload import PayloadPolicy, configured_policy
 from .pulse import Pulse
@@ -42,12 +43,14 @@ __all__ = [
     "LedgerRetention",
     "LedgerStatus",
     "LedgerWriter",
+    "LoggedRequests",
     "Outcome",
     "PayloadPolicy",
     "Pulse",
     "Recorder",
     "Spool",
     "Tally",
+    "Wanted",
     "configured_budgets",
     "configured_policy",
     "ledger_engine",

@@ -10,6 +10,7 @@ from .health import HealthRepo
 from .keys import living_row, open_with_key
 from .leases import HOLDERS, Owner, beat, forget, interrupt, owners
 from .listing import LedgerPages, ListedRow
+from .logged import CONVERSATIONS, logged_by_filter, logged_by_id, of_user
 from .money import Sums, priced_page, sums, write_prices
 from .overview import LedgerOverviewRepo
 from .requests import LLMRequestRepo
@@ -24,6 +25,7 @@ from .usage import UsageRepo, Window
 from .writing import SETTLED_COLUMNS, bare_outcome, hold_more, insert_pending, settle, touch
 
 __all__ = [
+    "CONVERSATIONS",
     "HOLDERS",
     "LATENCY_BOUNDS_MS",
     "SETTLED_COLUMNS",
@@ -46,6 +48,9 @@ __all__ = [
     "insert_pending",
     "interrupt",
     "living_row",
+    "logged_by_filter",
+    "logged_by_id",
+    "of_user",
     "open_with_key",
     "owners",
     "priced_page",

@@ -35,11 +35,11 @@ class LedgerOverviewRepo:
         self, wanted: RequestFilter, limit: int, after: Position | None
     ) -> tuple[list[ListedRow], Position | None]:
         """Rows that fit, newest first, and the position behind them."""
-        return self._pages.newest(_conditions(wanted), limit, after)
+        return self._pages.newest(conditions(wanted), limit, after)
 
     def count(self, wanted: RequestFilter, up_to: int) -> int:
         """How many rows fit; counting ends at ``up_to``."""
-        some = select(_COLUMNS.id).where(*_conditions(wanted)).limit(up_to).subquery()
+        some = select(_COLUMNS.id).where(*conditions(wanted)).limit(up_to).subquery()
         return self._session.scalars(select(func.count()).select_from(some)).one()
 
     def conversation(
@@ -47,7 +47,7 @@ class LedgerOverviewRepo:
     ) -> tuple[list[ListedRow], Position | None]:
         """The rows of a conversation in the order of their making, and the position behind them."""
         said = RequestFilter(conversation_id=conversation_id)
-        return self._pages.oldest(_conditions(said), limit, after)
+        return self._pages.oldest(conditions(said), limit, after)
 
     def errors(self, start: datetime, end: datetime, limit: int) -> Sequence[Row[Any]]:
         """Failures by type and model with the last example, most frequent first."""
@@ -90,7 +90,8 @@ class LedgerOverviewRepo:
         return self._session.execute(statement.limit(limit)).all()
 
 
-def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
+def conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
+    """What a filter asks of a row."""
     given = ((name, getattr(wanted, name)) for name in _EQUAL)
     found = [_COLUMNS[name] == value for name, value in given if value is not None]
     if isinstance(wanted.since, datetime):

@@ -31,7 +31,10 @@ TOKENS = (
 )
 _STORED = ("requests", "cached_requests", "unpriced_requests", "attempts", *TOKENS, "cost_nano_usd")
 
+_SPENT = _ROW.replay_of.is_(None)  # what a replay costs is no use that was made of a model
+
 UNPRICED: ColumnElement[bool] = and_(
+    _SPENT,
     _ROW.cost_estimate.is_(None),
     or_(
         _ROW.status == RequestStatus.COMPLETED,
@@ -53,7 +56,7 @@ def total(column: ColumnElement[Any]) -> ColumnElement[int]:
 
 
 # Each cost is rounded before it is added: a sum of floats depends on its order.
-_COST = total(cast(func.round(_ROW.cost_estimate * _NANO), BigInteger))
+_COST = total(cast(func.round(case((_SPENT, _ROW.cost_estimate)) * _NANO), BigInteger))
 
 ROW_SUMS: Mapping[str, ColumnElement[int]] = {
     "requests": func.count(),

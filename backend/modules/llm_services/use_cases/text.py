@@ -29,7 +29,18 @@ def _text(provider: LLMProvider) -> Asks[Reply]:
     return provider.generate_text
 
 
-class TextUseCases(UseCases):
+class Conversations(UseCases):
+    """Makes calls that are answered with words."""
+
+    async def _run(self, call: Call) -> tuple[Outcome, UUID]:
+        """Every kind of call: the provider's adapter, then the road; and the row's id."""
+        self._warn_about_open_transaction()
+        call, invoke = await self._route(call, _text)
+        ask = partial(self._runtime.executor.run, invoke=invoke)
+        return await self._runtime.once(call, ask, Settled.outcome)
+
+
+class TextUseCases(Conversations):
     """Implements `GeneratesText` and `GeneratesStructured`."""
 
     async def generate_response(
@@ -64,13 +75,6 @@ class TextUseCases(UseCases):
         call = await self._call("structured", asked)
         outcome, request_id = await self._run(call)
         return cast("T", outcome.reply.parsed), request_id
-
-    async def _run(self, call: Call) -> tuple[Outcome, UUID]:
-        """Every kind of call: the provider's adapter, then the road; and the row's id."""
-        self._warn_about_open_transaction()
-        call, invoke = await self._route(call, _text)
-        ask = partial(self._runtime.executor.run, invoke=invoke)
-        return await self._runtime.once(call, ask, Settled.outcome)
 
 
 def response_dto(call: Call, outcome: Outcome) -> LLMResponseDTO:

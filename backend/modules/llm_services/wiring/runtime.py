@@ -38,6 +38,7 @@ from modules.llm_services.recording import (
     LedgerRetention,
     LedgerStatus,
     LedgerWriter,
+    LoggedRequests,
     Pulse,
     Recorder,
     configured_budgets,
@@ -114,6 +115,7 @@ class Runtime:
             log_calls=config.log_requests,
             telemetry=telemetry,
         )
+        self.logged = LoggedRequests(ledger)
         self.retention = LedgerRetention(ledger, refresh_daily_usage)
         self._under_way = (recorder.under_way, rows.under_way)
         self.batches = BatchRoad(self.executor, rows, self.prices)
