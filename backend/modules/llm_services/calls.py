@@ -87,11 +87,22 @@ def build_call(
         payload_mode=_payload_mode(given, config),
         idempotency_key=given.get("idempotency_key"),
     )
-    words = given.get("fallback", ())
-    if not words and not choice.others:
+    if not choice.others and "fallback" not in given:
         return call
-    others = (*choice.others, *_fallback(words, config, providers, order))
+    others = candidates(choice, given, config, providers, order)
     return with_fallback(call, others, given.get("fallback_on"))
+
+
+def candidates(
+    choice: ModelChoice,
+    given: Mapping[str, Any],
+    config: LLMConfig,
+    providers: Set[str],
+    order: Order,
+) -> tuple[Candidate, ...]:
+    """The models that may answer after the first: of its role, then those that the caller names."""
+    words = given.get("fallback", ())
+    return (*choice.others, *_fallback(words, config, providers, order))
 
 
 def _fallback(

@@ -19,7 +19,7 @@ from .basics import (
     shown,
     text,
 )
-from .options import COMMON_OPTIONS
+from .options import COMMON_OPTIONS, FALLBACK_OPTIONS
 
 MAX_SPOKEN = 100_000
 """Characters: about two hours."""
@@ -109,5 +109,6 @@ TRANSCRIPTION_OPTIONS: Mapping[str, Check] = {
     "languages": _words(language),
     "keywords": _words(text(100)),
     **COMMON_OPTIONS,
+    **FALLBACK_OPTIONS,
 }
 """The check of each keyword parameter in `TranscriptionOptions`."""

@@ -6,7 +6,7 @@ from modules.llm_services.exceptions import LLMInputError
 
 from .basics import Check, guarded, items, kind, sendable_text, whole
 from .messages import MAX_CHARACTERS
-from .options import CACHE_OPTIONS, COMMON_OPTIONS
+from .options import CACHE_OPTIONS, COMMON_OPTIONS, FALLBACK_OPTIONS
 
 MAX_TEXTS = 20_000
 MAX_DIMENSIONS = 65_536
@@ -17,7 +17,11 @@ _DIMENSIONS: Mapping[str, int] = {
 _FIXED: Mapping[str, int] = {"text-embedding-ada-002": 1_536}
 
 
-EMBEDDING_OPTIONS: Mapping[str, Check] = {**COMMON_OPTIONS, **CACHE_OPTIONS}
+EMBEDDING_OPTIONS: Mapping[str, Check] = {
+    **COMMON_OPTIONS,
+    **CACHE_OPTIONS,
+    **FALLBACK_OPTIONS,
+}
 """The check of each keyword parameter in `EmbeddingOptions`."""
 
 

@@ -17,7 +17,7 @@ from modules.llm_services.types.images import (
 
 from .basics import Check, guarded, items, kind, label, one_of, shown, text, whole
 from .image_models import PROMPT_LIMIT, ImageFamily, family_of
-from .options import COMMON_OPTIONS
+from .options import COMMON_OPTIONS, FALLBACK_OPTIONS
 from .tools import yes_or_no
 
 _SIZE = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}")
@@ -40,6 +40,7 @@ IMAGE_OPTIONS: Mapping[str, Check] = {
     "moderation": one_of(ImageModeration),
     "resend": yes_or_no,
     **COMMON_OPTIONS,
+    **FALLBACK_OPTIONS,
 }
 """The check of each keyword parameter in `ImageOptions`."""
 

@@ -142,6 +142,11 @@ COMMON_OPTIONS: Mapping[str, Check] = {
 }
 """The keyword parameters that every kind of call takes."""
 
+FALLBACK_OPTIONS: Mapping[str, Check] = {
+    name: OPTIONS[name] for name in ("fallback", "fallback_on")
+}
+"""Those of the kinds of calls that another model may answer."""
+
 CACHE_OPTIONS: Mapping[str, Check] = {name: OPTIONS[name] for name in ("cache", "cache_scope")}
 """Those of the kinds of calls that the cache may answer."""
 

@@ -8,7 +8,7 @@ from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.types import SearchContextSize, SearchLocation, SearchRecency
 
 from .basics import Check, guarded, items, one_of, plain_text, shown, text, whole
-from .options import COMMON_OPTIONS
+from .options import COMMON_OPTIONS, FALLBACK_OPTIONS
 from .tools import yes_or_no
 
 MAX_QUERIES = 100
@@ -98,6 +98,7 @@ SEARCH_OPTIONS: Mapping[str, Check] = {
     "context_size": one_of(SearchContextSize),
     "resend": yes_or_no,
     **COMMON_OPTIONS,
+    **FALLBACK_OPTIONS,
 }
 """The check of each keyword parameter in `SearchOptions`."""
 

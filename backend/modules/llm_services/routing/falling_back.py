@@ -1,13 +1,15 @@
 """When a model does not answer: whether another one is asked, and how long each may take."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from modules.llm_services.exceptions import (
     LLMAuthenticationError,
     LLMCircuitOpenError,
     LLMContextLengthError,
     LLMError,
+    LLMInputError,
     LLMNotFoundError,
     LLMQuotaExceededError,
     LLMRefusedError,
@@ -45,7 +47,29 @@ def each_model(call: Call) -> Iterator[Call]:
     """The call as each of the models that may answer is asked it."""
     yield call
     for number, one in enumerate(call.fallback, 1):
-        yield replace(call, provider=one.provider, model=one.model, fallback=call.fallback[number:])
+        parameters = call.parameters if one.parameters is None else one.parameters
+        yield replace(
+            call,
+            provider=one.provider,
+            model=one.model,
+            parameters=parameters,
+            fallback=call.fallback[number:],
+        )
+
+
+def fitting(
+    candidates: Iterable[Candidate], fit: Callable[[Candidate], Mapping[str, Any] | None]
+) -> Iterator[Candidate]:
+    """Those that can take a call, each with the parameters that ``fit`` finds for it.
+
+    One that the caller has named and that cannot is an `LLMInputError`.
+    """
+    for one in candidates:
+        try:
+            yield replace(one, parameters=fit(one))
+        except LLMInputError as error:
+            if one.named:
+                raise LLMInputError(f"fallback {one}: {error.message}") from error
 
 
 def following(call: Call, error: LLMError) -> Call | None:

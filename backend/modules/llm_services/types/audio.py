@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .basic import JsonObject, JsonValue
 from .payload import PayloadMode
+from .routing import FallbackReason
 
 AudioFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 AudioFile: TypeAlias = bytes | Path | BinaryIO
@@ -44,6 +45,8 @@ class TranscriptionOptions(TypedDict, total=False):
     (names and terms to expect) are for ``gpt-transcribe``. ``timeout`` (seconds, for the whole
     call with its retries) and ``max_retries`` override the configuration. The others are written
     on the row and never sent.
+
+    ``fallback`` and ``fallback_on`` are those of `GenerationOptions`.
     """
 
     temperature: float
@@ -57,6 +60,8 @@ class TranscriptionOptions(TypedDict, total=False):
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
     idempotency_key: str
+    fallback: Sequence[str]
+    fallback_on: Sequence[FallbackReason]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict
 
 from .basic import JsonObject, JsonValue
 from .payload import PayloadMode
+from .routing import FallbackReason
 
 ImageBackground = Literal["auto", "opaque", "transparent"]
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -98,6 +99,8 @@ class ImageOptions(TypedDict, total=False):
     for jpeg and webp. With ``resend`` a request that may have been answered, and charged, is sent
     again after a failure. ``timeout`` (seconds, for the whole call) and ``max_retries`` override
     the configuration; ``feature`` .. ``context`` are written on the row and never sent.
+
+    ``fallback`` and ``fallback_on`` are those of `GenerationOptions`.
     """
 
     model: str
@@ -114,6 +117,8 @@ class ImageOptions(TypedDict, total=False):
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
     idempotency_key: str
+    fallback: Sequence[str]
+    fallback_on: Sequence[FallbackReason]
 
 
 class ImageEditOptions(ImageOptions, total=False):

@@ -1,7 +1,8 @@
 """Which models may answer a call, in which order, and what makes the next one be asked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Strategy = Literal["ordered", "weighted", "cheapest", "fastest"]
 """How a role with several models comes to the first one: as written, at random by weight, the one
@@ -32,12 +33,16 @@ USUAL_REASONS: frozenset[FallbackReason] = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A model that may answer a call. One that is ``named`` by the call itself must be able to."""
+    """A model that may answer a call. One that is ``named`` by the call itself must be able to.
+
+    ``parameters`` are what it is asked with when that is not what the first one is.
+    """
 
     provider: str
     model: str
     weight: int | None = None
     named: bool = False
+    parameters: Mapping[str, Any] | None = None
 
     @property
     def key(self) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .basic import JsonObject, JsonValue
 from .payload import PayloadMode
+from .routing import FallbackReason
 
 SearchRecency = Literal["day", "week", "month", "year"]
 SearchContextSize = Literal["low", "medium", "high"]
@@ -36,6 +37,8 @@ class SearchOptions(TypedDict, total=False):
     have been answered, and charged, is sent again after a failure. ``timeout`` (seconds, for the
     whole call) and ``max_retries`` (for each query) override the configuration; ``feature`` ..
     ``context`` are written on the row and never sent.
+
+    ``fallback`` and ``fallback_on`` are those of `GenerationOptions`.
     """
 
     model: str
@@ -52,6 +55,8 @@ class SearchOptions(TypedDict, total=False):
     context: Mapping[str, JsonValue]
     payload_mode: PayloadMode
     idempotency_key: str
+    fallback: Sequence[str]
+    fallback_on: Sequence[FallbackReason]
 
 
 class SearchCitation(BaseModel):

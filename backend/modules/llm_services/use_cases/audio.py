@@ -16,7 +16,7 @@ from modules.llm_services.providers.base import Reply, SpeaksAndHears
 from modules.llm_services.providers.formats import wav
 from modules.llm_services.providers.formats.speech import joined, spoken_parts
 from modules.llm_services.roles import SPEECH_ROLE, TRANSCRIPTION_ROLE, ModelChoice
-from modules.llm_services.types import AudioPart, Call, LLMMessageDTO
+from modules.llm_services.types import AudioPart, Call, Candidate, LLMMessageDTO
 from modules.llm_services.types.audio import (
     AudioFile,
     AudioFormat,
@@ -29,6 +29,7 @@ from modules.llm_services.types.audio import (
 
 from .base import UseCases, in_thread
 from .parts import Alike
+from .routed import Asks
 
 _SPEECH = ("text", "user_id", "voice", "format", "model")
 _TRANSCRIPTION = ("file", "user_id", "model", "language", "prompt")
@@ -76,7 +77,11 @@ class AudioUseCases(UseCases):
         call = special_call(
             "transcription", choice, [_logged(heard)], user_id, given, self._runtime.config
         )
-        return await self._transcribe(call, heard)
+
+        def fit(other: Candidate) -> None:
+            checks.check_transcription_parameters(other.model, given)
+
+        return await self._transcribe(self._followed(call, choice, given, fit), heard)
 
     def _model(self, word: str | None, role: str) -> ModelChoice:
         return self._runtime.choose(role if word is None else word)
@@ -86,6 +91,9 @@ class AudioUseCases(UseCases):
         if not isinstance(provider, SpeaksAndHears):
             raise self._lacks(call, "knows no speech")
         return provider
+
+    async def _asks_transcript(self, call: Call) -> Asks[Reply]:
+        return (await self._voice(call)).transcribe
 
     async def _speak(self, call: Call, parts: Sequence[str]) -> tuple[list[bytes], UUID]:
         self._warn_about_open_transaction()
@@ -98,9 +106,8 @@ class AudioUseCases(UseCases):
 
     async def _transcribe(self, call: Call, heard: Recording) -> tuple[Transcript, UUID]:
         self._warn_about_open_transaction()
-        provider = await self._voice(call)
-        invoke = partial(provider.transcribe, recording=heard)
-        ask = partial(self._runtime.executor.run, invoke=invoke)
+        call, invoke = await self._route(call, self._asks_transcript)
+        ask = partial(self._runtime.executor.run, invoke=partial(invoke, recording=heard))
         outcome, request_id = await self._runtime.once(call, ask, Settled.outcome)
         return cast("Transcript", outcome.reply.parsed), request_id
 

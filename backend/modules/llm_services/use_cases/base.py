@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 from modules.llm_services.arguments import guarded
 from modules.llm_services.bulk import off_loop, weight
-from modules.llm_services.calls import CallArguments, build_call
+from modules.llm_services.calls import CallArguments, build_call, candidates
 from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.providers.base import LLMProvider
 from modules.llm_services.repo import ListedRow, LLMRequestRepo
-from modules.llm_services.types import Call, LLMRequestDTO
+from modules.llm_services.roles import ModelChoice
+from modules.llm_services.routing import fitting, with_fallback
+from modules.llm_services.types import Call, Candidate, LLMRequestDTO
 from modules.llm_services.types.paging import Position, RequestPage
 from modules.llm_services.wiring import Runtime, running_loop, runtime_for
 
@@ -44,13 +46,29 @@ class UseCases:
         size, order = guarded("messages", weight, asked.messages), self._runtime.router.order
         return await off_loop(size, build_call, operation, asked, config, providers, order)
 
+    def _followed(
+        self,
+        call: Call,
+        choice: ModelChoice,
+        given: Mapping[str, Any],
+        fit: Callable[[Candidate], Mapping[str, Any] | None],
+    ) -> Call:
+        """A call that is no conversation, with those models that may answer in its model's place
+        and that ``fit`` has parameters for (``None``: the same).
+        """
+        if not choice.others and "fallback" not in given:
+            return call
+        runtime = self._runtime
+        others = candidates(choice, given, runtime.config, runtime.providers, runtime.router.order)
+        return with_fallback(call, fitting(others, fit), given.get("fallback_on"))
+
     async def _route(
-        self, call: Call, method: Callable[[LLMProvider], Asks[T]]
+        self, call: Call, takes: Callable[[Call], Awaitable[Asks[T]]]
     ) -> tuple[Call, Asks[T]]:
         """A call with those of its models that can take it, and what asks each of them."""
         if call.fallback:
-            return await routed(self._runtime, call, method)
-        return call, method(await self._provider_for(call))
+            return await routed(self._runtime.router, call, takes)
+        return call, await takes(call)
 
     async def _provider_for(self, call: Call) -> LLMProvider:
         """The adapter that a conversation goes to. Raises `LLMInputError` for one that cannot."""

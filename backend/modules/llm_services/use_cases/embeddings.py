@@ -12,16 +12,18 @@ from uuid import UUID
 from modules.llm_services import arguments
 from modules.llm_services.arguments import embeddings as checks
 from modules.llm_services.calls import cache_policy, special_call
+from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import EmbedsTexts, Reply
 from modules.llm_services.providers.formats.embeddings import batches
 from modules.llm_services.redaction import shortened
 from modules.llm_services.roles import EMBEDDING_ROLE
-from modules.llm_services.types import Call, LLMMessageDTO
+from modules.llm_services.types import Call, Candidate, LLMMessageDTO
 from modules.llm_services.types.embeddings import EmbeddingOptions
 
 from .base import UseCases, in_thread
 from .parts import Alike
+from .routed import Asks
 
 if TYPE_CHECKING:
     from modules.llm_services.protocols.embeddings import FloatArray
@@ -89,6 +91,15 @@ class EmbeddingUseCases(UseCases):
             given["dimensions"] = checks.dimensions(choice.model, dimensions)
         given["texts"] = len(texts)
         call = special_call("embedding", choice, _logged(texts), user_id, given, config)
+
+        def fit(other: Candidate) -> None:
+            if other.model != call.model:
+                raise LLMInputError(
+                    "vectors of another model cannot be compared with these; name the same model "
+                    "of another provider"
+                )
+
+        call = self._followed(call, choice, given, fit)
         policy = cache_policy(given, config)
         return replace(call, cache=policy and replace(policy, material=texts))
 
@@ -96,14 +107,18 @@ class EmbeddingUseCases(UseCases):
         self, call: Call, parts: Sequence[Sequence[str]]
     ) -> tuple[Sequence[Reply], UUID]:
         self._warn_about_open_transaction()
-        provider = await self._runtime.provider(call.provider)
-        if not isinstance(provider, EmbedsTexts):
-            raise self._lacks(call, "makes no embeddings")
+        call, ask_one = await self._route(call, self._asks_vectors)
         alike = Alike(lambda reply: len(_vectors(reply)[0]), "vectors' length")
-        invokes = [alike.part(partial(provider.embed, texts=texts)) for texts in parts]
+        invokes = [alike.part(partial(ask_one, texts=texts)) for texts in parts]
         ask = partial(self._runtime.executor.run_parts, parts=invokes)
         call = replace(call, material=tuple(chain.from_iterable(parts)))
         return await self._runtime.once(call, ask, Settled.replies)
+
+    async def _asks_vectors(self, call: Call) -> Asks[Reply]:
+        provider = await self._runtime.provider(call.provider)
+        if not isinstance(provider, EmbedsTexts):
+            raise self._lacks(call, "makes no embeddings")
+        return provider.embed
 
 
 def _logged(texts: Sequence[str]) -> list[LLMMessageDTO]:

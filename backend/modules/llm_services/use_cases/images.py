@@ -1,7 +1,7 @@
 """Pictures: made from a prompt, or from a prompt and other pictures."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
@@ -10,12 +10,14 @@ from uuid import UUID
 from modules.llm_services import arguments
 from modules.llm_services.arguments import ImageWish
 from modules.llm_services.calls import special_call
+from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.executor import Invoke
 from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import Attempt, GeneratesImages, Reply
 from modules.llm_services.roles import IMAGE_ROLE
 from modules.llm_services.types import (
     Call,
+    Candidate,
     GeneratedImage,
     GivenImages,
     ImageEditOptions,
@@ -26,6 +28,7 @@ from modules.llm_services.types import (
 )
 
 from .base import UseCases, in_thread
+from .routed import Asks
 
 _NAMED = ("prompt", "user_id", "size", "quality", "style")
 _EDIT_NAMED = (*_NAMED, "images", "mask")
@@ -47,8 +50,11 @@ class ImageUseCases(UseCases):
         given = arguments.options(options, arguments.IMAGE_OPTIONS, _NAMED)
         wish = ImageWish(prompt, user_id, size, quality, style, given)
         call = self._image_call("image", wish, {})
-        provider = await self._painter(call)
-        return await self._make(call, provider.generate_image)
+
+        async def takes(asked: Call) -> Asks[Reply]:
+            return (await self._painter(asked)).generate_image
+
+        return await self._make(call, takes)
 
     async def edit_image(
         self,
@@ -67,8 +73,11 @@ class ImageUseCases(UseCases):
         wish = ImageWish(prompt, user_id, size, quality, style, given)
         originals, logged = await in_thread(self._originals, images, mask)
         call = self._image_call("image_edit", wish, logged)
-        provider = await self._painter(call)
-        return await self._make(call, partial(provider.edit_image, given=originals))
+
+        async def takes(asked: Call) -> Asks[Reply]:
+            return partial((await self._painter(asked)).edit_image, given=originals)
+
+        return await self._make(call, takes)
 
     def _originals(self, images: object, mask: Any) -> tuple[GivenImages, Mapping[str, Any]]:
         """The pictures that a caller hands in, and what the row says of them."""
@@ -83,11 +92,17 @@ class ImageUseCases(UseCases):
     def _image_call(self, operation: str, wish: ImageWish, logged: Mapping[str, Any]) -> Call:
         config, word = self._runtime.config, wish.options.get("model", IMAGE_ROLE)
         choice = self._runtime.choose(word)
-        said = arguments.image_parameters(
-            choice.model, wish, config.image_quality, config.variable("image_quality")
-        )
+        standard = (config.image_quality, config.variable("image_quality"))
+        said = arguments.image_parameters(choice.model, wish, *standard)
         prompt = arguments.image_prompt(wish.prompt, said.get("style_in_prompt"))
-        return special_call(
+
+        def fit(other: Candidate) -> Mapping[str, Any]:
+            found = arguments.image_parameters(other.model, wish, *standard)
+            if found.get("style_in_prompt") != said.get("style_in_prompt"):
+                raise LLMInputError("style is said to this model in another way: leave it out")
+            return {**found, **logged}
+
+        call = special_call(
             operation,
             choice,
             [LLMMessageDTO(role=MessageRole.USER, content=prompt)],
@@ -96,6 +111,7 @@ class ImageUseCases(UseCases):
             config,
             resend=wish.options.get("resend", False),
         )
+        return self._followed(call, choice, wish.options, fit)
 
     async def _painter(self, call: Call) -> GeneratesImages:
         provider = await self._provider_for(call)
@@ -103,8 +119,11 @@ class ImageUseCases(UseCases):
             raise self._lacks(call, "makes no pictures")
         return provider
 
-    async def _make(self, call: Call, invoke: Invoke) -> tuple[str, UUID]:
+    async def _make(
+        self, call: Call, takes: Callable[[Call], Awaitable[Asks[Reply]]]
+    ) -> tuple[str, UUID]:
         self._warn_about_open_transaction()
+        call, invoke = await self._route(call, takes)
         ask = partial(self._runtime.executor.run, invoke=self._placing(invoke))
         outcome, request_id = await self._runtime.once(call, ask, Settled.outcome)
         return str(outcome.reply.parsed), request_id

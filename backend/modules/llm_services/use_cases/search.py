@@ -23,6 +23,7 @@ from modules.llm_services.roles import SEARCH_ROLE
 from modules.llm_services.types import Call, LLMMessageDTO, SearchAnswer, SearchOptions
 
 from .base import UseCases
+from .routed import Asks
 
 if TYPE_CHECKING:
     from modules.llm_services.config import LLMConfig
@@ -63,7 +64,9 @@ class SearchUseCases(UseCases):
         asked = checks.queries(queries)
         call = self._search_call(asked, user_id, max_results, options)
         self._warn_about_open_transaction()
-        searches = await self._searches(call)
+        call, search = await self._route(call, self._asks_search)
+        task, *queries_ = call.messages
+        searches = [_search(search, (task, query)) for query in queries_]
         ask = partial(self._runtime.executor.run_apart, parts=searches)
         outcomes, request_id = await self._runtime.once(call, ask, Settled.replies)
         _warn_about_failures(call, outcomes)
@@ -81,17 +84,17 @@ class SearchUseCases(UseCases):
         choice = self._runtime.choose(word)
         said = {"context_size": config.web_search_context_size, **_cap(config), **given}
         messages = [_task(given), *(LLMMessageDTO(role="user", content=q) for q in queries)]
-        return special_call("search", choice, messages, user_id, said, config, resend=resend)
+        call = special_call("search", choice, messages, user_id, said, config, resend=resend)
+        return self._followed(call, choice, given, lambda _other: None)
 
-    async def _searches(self, call: Call) -> list[Invoke]:
+    async def _asks_search(self, call: Call) -> Asks[Reply]:
         provider = await self._provider_for(call)
         if not isinstance(provider, SearchesWeb):
             raise LLMInputError(
                 f"model {call.model!r}: the provider {call.provider!r} cannot search the web, for "
                 "its API is not 'responses'; name another model, or set LLM_ROLES__SEARCH"
             )
-        task, *queries = call.messages
-        return [_search(provider, (task, query)) for query in queries]
+        return provider.search_web
 
 
 def _require_switched_on(config: LLMConfig) -> None:
@@ -115,11 +118,11 @@ def _task(given: Mapping[str, Any]) -> LLMMessageDTO:
     return LLMMessageDTO(role="developer", content=task)
 
 
-def _search(provider: SearchesWeb, messages: tuple[LLMMessageDTO, ...]) -> Invoke:
+def _search(ask: Asks[Reply], messages: tuple[LLMMessageDTO, ...]) -> Invoke:
     """One query of the call as a request of its own."""
 
     async def search(call: Call, attempt: Attempt) -> Reply:
-        return await provider.search_web(replace(call, messages=messages), attempt)
+        return await ask(replace(call, messages=messages), attempt)
 
     return search
 

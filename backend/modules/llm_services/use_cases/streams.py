@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from modules.llm_services.calls import CallArguments
 from modules.llm_services.exceptions import LLMInputError
-from modules.llm_services.providers.base import AnswerStream, LLMProvider
+from modules.llm_services.providers.base import AnswerStream
 from modules.llm_services.providers.structured import partial_reader
 from modules.llm_services.recorded_stream import RecordedStream
 from modules.llm_services.recording import Outcome
@@ -139,13 +139,12 @@ class StreamUseCases(UseCases):
         call = replace(await self._call(operation, asked), stream=True)
         _refuse_key(call)
         self._warn_about_open_transaction()
-        call, open_stream = await self._route(call, _streamed)
+        call, open_stream = await self._route(call, self._asks_stream)
         async with self._runtime.executor.stream(call, open_stream) as recorded:
             yield call, recorded
 
-
-def _streamed(provider: LLMProvider) -> Asks[AnswerStream]:
-    return provider.stream_text
+    async def _asks_stream(self, call: Call) -> Asks[AnswerStream]:
+        return (await self._provider_for(call)).stream_text
 
 
 def _refuse_key(call: Call) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from modules.llm_services.calls import CallArguments
 from modules.llm_services.idempotency import Settled
-from modules.llm_services.providers.base import LLMProvider, Reply
+from modules.llm_services.providers.base import Reply
 from modules.llm_services.recording import Outcome
 from modules.llm_services.types import (
     Call,
@@ -25,19 +25,18 @@ from .routed import Asks
 T = TypeVar("T", bound=BaseModel)
 
 
-def _text(provider: LLMProvider) -> Asks[Reply]:
-    return provider.generate_text
-
-
 class Conversations(UseCases):
     """Makes calls that are answered with words."""
 
     async def _run(self, call: Call) -> tuple[Outcome, UUID]:
         """Every kind of call: the provider's adapter, then the road; and the row's id."""
         self._warn_about_open_transaction()
-        call, invoke = await self._route(call, _text)
+        call, invoke = await self._route(call, self._asks_text)
         ask = partial(self._runtime.executor.run, invoke=invoke)
         return await self._runtime.once(call, ask, Settled.outcome)
+
+    async def _asks_text(self, call: Call) -> Asks[Reply]:
+        return (await self._provider_for(call)).generate_text
 
 
 class TextUseCases(Conversations):
