@@ -2,7 +2,7 @@
 
 from collections import Counter
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from random import Random
 
@@ -20,6 +20,7 @@ from modules.llm_services.roles import resolve_model, role_faults
 from modules.llm_services.routing import Router
 from modules.llm_services.testing import FakeLLMServices
 from modules.llm_services.types import Candidate, LLMMessageDTO, Usage
+from modules.llm_services.wiring.retiring import retiring_models
 from tests.llm_services.test_recording import a_call
 
 PROVIDERS = frozenset({"openai", "local"})
@@ -178,3 +179,10 @@ async def test_calls_follow_their_roles_strategy(strategy: str | None) -> None:
             response, _ = await fake.generate_response(ASK, model="x")
             assert (response.model, response.requested_model) == ("b", "x")
             assert response.fallback_from in {None, "openai:a"}
+
+
+def test_every_model_of_a_role_is_told_of_before_its_end() -> None:
+    """A model that follows another is as much in need of a successor as the first."""
+    config = role("openai:gpt-6-luna,openai:gpt-4o-mini-tts")
+    found = retiring_models(config, frozenset({"openai"}), date(2026, 12, 1))
+    assert "gpt-4o-mini-tts" in {one.model for one in found if one.role == "x"}

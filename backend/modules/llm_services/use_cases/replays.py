@@ -84,7 +84,7 @@ class ReplayUseCases(Conversations):
         only = arguments.yes_or_no("estimate_only", estimate_only)
         most = checks.limit(limit, estimate_only=only)
         asked = checks.requests(requests, most)
-        choices = [self._named(index, word) for index, word in enumerate(words)]
+        choices = [self._compared_model(index, word) for index, word in enumerate(words)]
         found = await self._rows(self._wanted(asked, user_id, most, whole=not only))
         rows, more = found[:most], len(found) > most
         if only:
@@ -156,7 +156,7 @@ class ReplayUseCases(Conversations):
         }
         return answered(response, shown.model_copy(update=seen))
 
-    def _named(self, index: int, word: str) -> ModelChoice:
+    def _compared_model(self, index: int, word: str) -> ModelChoice:
         try:
             return self._runtime.choose(word)
         except LLMInputError as error:

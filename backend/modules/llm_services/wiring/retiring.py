@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from modules.llm_services.retirements import retirement_of
 from modules.llm_services.roles import DEFAULT_ROLES, resolve_model
+from modules.llm_services.types import Candidate
 from modules.llm_services.types.health import RetiringModel
 
 if TYPE_CHECKING:
@@ -39,16 +40,18 @@ def _retiring(
 ) -> Iterator[RetiringModel]:
     for role in roles:
         choice = resolve_model(config, providers, role)
-        end = retirement_of(choice.provider, choice.model)
-        if end is not None:
-            yield RetiringModel(
-                role=role,
-                provider=choice.provider,
-                model=choice.model,
-                day=end.day,
-                days_left=(end.day - today).days,
-                instead=end.instead,
-            )
+        first = Candidate(provider=choice.provider, model=choice.model)
+        for one in (first, *choice.others):
+            end = retirement_of(one.provider, one.model)
+            if end is not None:
+                yield RetiringModel(
+                    role=role,
+                    provider=one.provider,
+                    model=one.model,
+                    day=end.day,
+                    days_left=(end.day - today).days,
+                    instead=end.instead,
+                )
 
 
 def warn_about_retiring(config: LLMConfig, providers: Set[str], today: date) -> None:
