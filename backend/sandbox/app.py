@@ -12,6 +12,7 @@ from sandbox.chat_api import complete
 from sandbox.claude_api import create_message
 from sandbox.claude_errors import ANTHROPIC
 from sandbox.costs import Costs
+from sandbox.dialects import AZURE
 from sandbox.embeddings import embed
 from sandbox.endpoint import Handler, State, endpoint
 from sandbox.faults import Fault
@@ -31,6 +32,22 @@ _POST: dict[str, Handler] = {
     "/v1/images/edits": edit,
     "/v1/audio/speech": speak,
     "/v1/audio/transcriptions": transcribe,
+}
+
+
+def _of_deployment(handler: Handler) -> Handler:
+    """The same where the path names the model."""
+
+    def answer(body: Json, fault: Fault) -> Reply:
+        return handler({name: body[name] for name in body if name != "deployment"}, fault)
+
+    return answer
+
+
+_CLASSIC = {  # Azure's deployments, by the end of their path
+    f"/openai/deployments/{{deployment}}{path.removeprefix('/v1')}": _of_deployment(handler)
+    for path, handler in _POST.items()
+    if "responses" not in path
 }
 _GET: dict[str, Handler] = {"/v1/models": list_models, "/v1/models/{model:path}": one_model}
 _IN_BATCHES = ("/v1/responses", "/v1/chat/completions", "/v1/embeddings")
@@ -68,6 +85,7 @@ def create_app(state: State) -> Starlette:
         routes=[
             *(Route(path, endpoint(h, state), methods=["POST"]) for path, h in posts.items()),
             *(Route(path, endpoint(h, state), methods=["GET"]) for path, h in gets.items()),
+            *(Route(p, endpoint(h, state, AZURE), methods=["POST"]) for p, h in _CLASSIC.items()),
             Route("/v1/messages", endpoint(create_message, state, ANTHROPIC), methods=["POST"]),
             *(Route(path, endpoint(gemini, state, GOOGLE), methods=["POST"]) for path in _GOOGLE),
             Route("/sandbox/journal", journal, methods=["GET", "DELETE"]),

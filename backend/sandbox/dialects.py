@@ -49,4 +49,11 @@ class Dialect:
     headers: Callable[[Mapping[str, str]], Mapping[str, str]] = _the_same
 
 
+def _api_key(headers: Mapping[str, str], path: str = "") -> None:
+    """Azure's classic API: a token, or a key in a header of its own."""
+    key = headers.get("api-key")
+    bearer({"authorization": f"bearer {key}"} if key else headers, path)
+
+
 OPENAI = Dialect()
+AZURE = Dialect(check_key=_api_key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -92,6 +92,7 @@ def endpoint(
 async def _answered(call: _Call, handler: Handler) -> Reply | None:
     """The reply, or None when the connection shall be dropped."""
     call.dialect.check_key(call.request.headers, call.request.url.path)
+    check_version(call.request.url.path, call.request.query_params)
     raw = await call.request.body()
     content_type = call.request.headers.get("content-type", "")
     body = await _off_loop_if_large(raw, lambda: _parse_body(content_type, raw))
@@ -107,6 +108,12 @@ async def _answered(call: _Call, handler: Handler) -> Reply | None:
 
 async def _off_loop_if_large(raw: bytes, work: Callable[[], _T]) -> _T:
     return await run_in_threadpool(work) if len(raw) > _LARGE else work()
+
+
+def check_version(path: str, query: Mapping[str, str]) -> None:
+    """Raise 404 where Azure's classic API is asked without its version."""
+    if path.startswith("/openai/deployments/") and not query.get("api-version"):
+        raise ApiError(404, "Resource not found", code="404")
 
 
 def _parse_body(content_type: str, raw: bytes) -> Json:

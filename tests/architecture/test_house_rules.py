@@ -41,6 +41,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/providers/tool_arguments.py:_parsed": "validators raise anything",
     "llm_services/providers/structured.py:read": "likewise, of an object that is half known",
     "llm_services/tooling/calling.py:_said": "a tool may raise anything, and is told",
+    "llm_services/providers/credentials.py:_given": "what gives tokens is the operator's own",
     "llm_services/providers/structured.py:parsed": "validators of a caller's model raise anything",
     "llm_services/recording/recorder.py:_row": "a cancelled call gets its outcome, too",
     "llm_services/recording/batches.py:_rows": "the rows of a cancelled batch, likewise",
@@ -65,6 +66,7 @@ ENVIRONMENT_READERS: Mapping[str, str] = {
 """Files of the modules that read the environment, and what for."""
 
 IMPORTERS_BY_NAME: Mapping[str, str] = {
+    "llm_services/providers/credentials.py": "what TOKEN_PROVIDER names is the operator's own",
     "llm_services/redaction/redactors.py": "what LLM_REDACTORS names is the operator's own",
     "llm_services/repo/inserting.py": "SQLAlchemy's dialect of the database in use",
     "llm_services/tokens.py": "the extra that counts tokens may be absent",

@@ -102,6 +102,9 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "from google.genai import types",
         ),
     },
+    "one SDK, one file: azure": {
+        "adapter": ("modules/llm_services/providers/openai.py", "import azure.identity"),
+    },
     "one SDK, one file: instructor": {
         "adapter": ("modules/llm_services/providers/openai.py", "import instructor.v2"),
     },

@@ -63,6 +63,8 @@ MORE_BAD: list[tuple[str, str]] = [
     ("LLM_ROLES__FAST", ""),
     ("LLM_TENANT_ROLES__ACME__MY-ROLE", "openai:x"),
     ("LLM_TENANT_ROLES", "[1]"),
+    *[("AZURE_OPENAI_API_VERSION", value) for value in ("", "2024 10", "x" * 41)],
+    *[("LLM_PROVIDERS__X__TOKEN_PROVIDER", value) for value in ("", "entra", "a:b:c")],
 ]
 EVERY_BAD = [*BAD, *MORE_BAD]
 _KEYS = (

@@ -67,7 +67,8 @@ class LLMConfig(
     providers: Providers = Field(
         default_factory=dict,
         description="Any provider: `LLM_PROVIDERS__<NAME>__{API_KEY,BASE_URL,API}`; "
-        "`API` is `responses` or `chat`.",
+        "`API` is `responses` or `chat`. In place of a key `TOKEN_PROVIDER`: `azure` (Entra, extra "
+        "`azure`) or `package.module:function`; `API_VERSION` is for Azure's classic deployments.",
     )
     tenant_roles: TenantRoles = Field(
         default_factory=dict,
@@ -160,14 +161,8 @@ class LLMConfig(
 
     def provider(self, name: str) -> ProviderSettings:
         """Settings of a provider, its legacy variables filled in where the new ones are silent."""
-        given, usual = self.providers.get(name, ProviderSettings()), self.usual(name)
-        return given.model_copy(
-            update={
-                "api_key": given.api_key or usual.api_key,
-                "base_url": given.base_url or usual.base_url,
-                "reply_max_mb": given.reply_max_mb or self.reply_max_mb,
-            }
-        )
+        given = self.usual(name, self.providers.get(name, ProviderSettings()))
+        return given.model_copy(update={"reply_max_mb": given.reply_max_mb or self.reply_max_mb})
 
     def for_tenant(self, tenant: str | None) -> "LLMConfig":
         """The settings as they are for a tenant's calls: its own roles go before everybody's."""

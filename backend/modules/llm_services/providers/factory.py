@@ -28,7 +28,7 @@ def _openai() -> MakeAdapter:
     from .searching import SearchingProvider
 
     def make(name: str, settings: ProviderSettings, row: ProviderRow, heard: Heard) -> LLMProvider:
-        api = settings.api or row.api
+        api = settings.api or ("chat" if settings.api_version else row.api)
         adapter = SearchingProvider if api == "responses" else OpenAIProvider
         return adapter(name, settings, api, heard, row.quirks)
 
@@ -101,7 +101,7 @@ def create_costs_reader(config: LLMConfig) -> ReadsCosts:
 
 
 def _require(settings: ProviderSettings, row: ProviderRow) -> None:
-    if row.key_variable and settings.api_key is None:
+    if row.key_variable and settings.api_key is None and settings.token_provider is None:
         raise LLMConfigurationError(f"{row.key_variable} is not set")
     if row.url_variable and settings.base_url is None:
         raise LLMConfigurationError(f"{row.url_variable} is not set")

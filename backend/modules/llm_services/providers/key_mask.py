@@ -12,6 +12,15 @@ class KeyMask:
     """Masks one key: as it is, as URLs and base64 hold it, and whatever begins as a long one."""
 
     def __init__(self, key: str) -> None:
+        self._key = ""
+        self._found: re.Pattern[str] | None = None
+        self.know(key)
+
+    def know(self, key: str) -> None:
+        """Mask this key from now on, in place of the one before."""
+        if key == self._key:
+            return
+        self._key = key
         encoded = base64.b64encode(key.encode()).decode().rstrip("=")
         forms = [re.escape(form) for form in (key, quote(key, safe=""), encoded)]
         if len(key) >= 2 * _BEGINNING:

@@ -17,6 +17,7 @@ from openai import (
     AsyncOpenAI,
     AsyncStream,
     DefaultAsyncHttpxClient,
+    Omit,
     Timeout,
 )
 
@@ -29,6 +30,7 @@ from modules.llm_services.types.audio import Recording
 from .base import Attempt, CostsPage, HandlesBatches, Heard, Reply, deaf
 from .batching import OpenAIBatches
 from .capabilities import Refusals
+from .credentials import token_source
 from .failures import error_for_status
 from .formats import CHAT, FORMATS, WireFormat
 from .formats.base import BinaryFormat, Request
@@ -52,7 +54,7 @@ from .response_guard import (
     unconnected,
 )
 from .sdk_log import keep_content_out_of_log
-from .sending import Pieces, json_of, payload, written
+from .sending import Pieces, deployed, json_of, payload, written
 from .streaming import ProviderStream, StreamFacts
 from .structured import schema_for
 from .tls import tls
@@ -61,6 +63,7 @@ from .verdict import usable_in_thread
 CONNECT_TIMEOUT = 5.0
 _UNUSED = AsyncStream[object]  # the SDK wants one for a stream; the raw response is what we read
 _NO_KEY = "no-key-needed"
+_AZURE_KEY = "api-key"
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
@@ -85,13 +88,17 @@ class OpenAIProvider:
         )
         key = settings.api_key.get_secret_value() if settings.api_key else _NO_KEY
         self._mask = KeyMask(key)
+        self._version = settings.api_version
+        tokens = settings.token_provider
+        self._signed = _by_key(key) if self._version and not tokens else {}
         keep_content_out_of_log()
         self._client = AsyncOpenAI(
-            api_key=key,
+            api_key=token_source(name, tokens, self._mask) if tokens else key,
             base_url=settings.base_url,
             max_retries=0,
             timeout=Timeout(None, connect=CONNECT_TIMEOUT),
             default_headers={"Accept-Encoding": ACCEPTED_ENCODINGS},
+            default_query={"api-version": self._version} if self._version else None,
             http_client=DefaultAsyncHttpxClient(verify=tls(), event_hooks=HOOKS),
         )
 
@@ -230,13 +237,18 @@ class OpenAIProvider:
         send: Any = self._client.get if looks else self._client.post
         try:
             answer: httpx2.Response = await send(
-                wire.path,
+                deployed(wire.path, call.model) if self._version else wire.path,
                 cast_to=httpx2.Response,
                 **sent,
                 stream=True,
                 stream_cls=_UNUSED,
                 options={
-                    "headers": {"X-Client-Request-Id": str(call.id), **headers, **accept},
+                    "headers": {
+                        "X-Client-Request-Id": str(call.id),
+                        **headers,
+                        **accept,
+                        **self._signed,
+                    },
                     "follow_redirects": False,
                 },
             )
@@ -270,7 +282,13 @@ class OpenAIProvider:
         """The SDK's error holds the request, and that the key, and quotes what the provider said:
         as the cause of ours it is shown in tracebacks.
         """
-        error.request.headers.pop("authorization", None)
+        for name in ("authorization", _AZURE_KEY):
+            error.request.headers.pop(name, None)
         error.body = None
         self._mask.error(error)
         return error
+
+
+def _by_key(key: str) -> dict[str, Any]:
+    """Azure's classic API takes a key in a header of its own, and no other beside it."""
+    return {_AZURE_KEY: key, "Authorization": Omit()}

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
+from urllib.parse import quote
 
 from pydantic_core import to_json
 
@@ -46,3 +47,16 @@ def json_of(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+_OF_DEPLOYMENTS = frozenset(
+    {
+        *("/chat/completions", "/embeddings", "/images/generations", "/images/edits"),
+        *("/audio/speech", "/audio/transcriptions"),
+    }
+)
+
+
+def deployed(path: str, model: str) -> str:
+    """The path of a classic deployment of Azure's; other endpoints have none of their own."""
+    return f"/deployments/{quote(model, safe='')}{path}" if path in _OF_DEPLOYMENTS else path

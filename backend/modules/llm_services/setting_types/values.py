@@ -178,7 +178,9 @@ OwnFolder = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_made_fo
 
 class ProviderSettings(BaseModel):
     """Where a provider is reached. ``api`` says which of OpenAI's formats it speaks,
-    ``reply_max_mb`` how large an answer may be; unset, what holds for all.
+    ``reply_max_mb`` how large an answer may be; unset, what holds for all. With an ``api_version``
+    Azure's classic deployments are asked. A ``token_provider`` gives tokens in place of a key:
+    ``azure`` for Entra's default credential, or ``package.module:function``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -187,6 +189,8 @@ class ProviderSettings(BaseModel):
     base_url: BaseUrl | None = None
     api: ApiFormat | None = None
     reply_max_mb: int | None = Field(None, ge=1, le=MOST_REPLY_MB)
+    api_version: str | None = Field(None, pattern=r"^[\w.-]{1,40}$")
+    token_provider: str | None = Field(None, pattern=r"^(azure|[\w.]+:\w+)$")
 
     @property
     def reply_limit(self) -> int:

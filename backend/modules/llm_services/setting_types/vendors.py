@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from .values import ApiKey, BaseUrl, ProviderSettings, also_named
 
-_AZURE_V1 = "/openai/v1"
+_AZURE_V1, _AZURE_CLASSIC = "/openai/v1", "/openai"
 
 
 def _key(provider: str) -> Any:
@@ -33,6 +33,12 @@ class VendorSettings(BaseModel):
         None,
         "Azure resource, such as https://name.openai.azure.com; its v1 API is used.",
     )
+    azure_openai_api_version: str | None = also_named(
+        "AZURE_OPENAI_API_VERSION",
+        None,
+        "Version of Azure's classic API, such as 2024-10-21: then models are deployments.",
+        pattern=r"^[\w.-]{1,40}$",
+    )
     anthropic_api_key: ApiKey | None = _key("anthropic")
     gemini_api_key: ApiKey | None = _key("gemini")
     openrouter_api_key: ApiKey | None = _key("openrouter")
@@ -45,15 +51,22 @@ class VendorSettings(BaseModel):
     cerebras_api_key: ApiKey | None = _key("cerebras")
     perplexity_api_key: ApiKey | None = _key("perplexity")
 
-    def usual(self, provider: str) -> ProviderSettings:
-        """What the usual variables say of a provider."""
-        urls = {"openai": self.openai_base_url, "azure_openai": self._azure_base_url()}
+    def usual(self, provider: str, given: ProviderSettings) -> ProviderSettings:
+        """What is given of a provider, and where that is silent, what the usual variables say."""
         field = f"{provider}_api_key"
         key = getattr(self, field) if field in VendorSettings.model_fields else None
-        return ProviderSettings(api_key=key, base_url=urls.get(provider))
+        known: dict[str, object] = {"api_key": given.api_key or key}
+        if provider == "openai":
+            known["base_url"] = given.base_url or self.openai_base_url
+        if provider == "azure_openai":
+            version = given.api_version or self.azure_openai_api_version
+            known["api_version"] = version
+            known["base_url"] = given.base_url or self._azure_base_url(classic=version is not None)
+        return given.model_copy(update=known)
 
-    def _azure_base_url(self) -> str | None:
+    def _azure_base_url(self, *, classic: bool) -> str | None:
         endpoint = self.azure_openai_endpoint
-        if endpoint is None or endpoint.endswith(_AZURE_V1):
-            return endpoint
-        return endpoint + _AZURE_V1
+        if endpoint is None:
+            return None
+        root = endpoint.removesuffix(_AZURE_V1).removesuffix(_AZURE_CLASSIC)
+        return root + (_AZURE_CLASSIC if classic else _AZURE_V1)
