@@ -3,11 +3,13 @@
 import importlib
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from docs.site_links import on_page_markdown, within
 from docs.site_nav import completed, on_config
 from tests.docs.documents import ROOT
 
@@ -45,6 +47,15 @@ def test_a_page_that_was_forgotten_is_found(tmp_path: Path) -> None:
     nav = completed(["index.md", {"How to": []}], tmp_path)
     decisions = ["decisions/0001-a.md", "decisions/0002-b.md"]
     assert nav == ["index.md", {"How to": ["new.md"]}, {"Decisions": decisions}]
+
+
+def test_links_to_code_keep_their_words() -> None:
+    """The site has no code; what lies within it stays a link."""
+    text = "[the table](../backend/x.py#a), [rules](../faults.md), ![shot](../images/a.png)"
+    assert within(text, "decisions") == text
+    assert within(text, "") == "the table, rules, ![shot](../images/a.png)"
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="decisions/0001.md"))
+    assert on_page_markdown("[a](../../backend/x.py)", page=page, files=None) == "a"
 
 
 def test_the_site_asks_nobody_else() -> None:
