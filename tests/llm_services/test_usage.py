@@ -325,6 +325,18 @@ async def test_too_many_latencies_are_counted(admin: LLMServicesAdminProvider) -
         await admin.refresh_daily_usage()
 
 
+def test_retiring_models_in_use_are_told(admin: LLMServicesAdminProvider) -> None:
+    """Those whose end is announced, soonest first, under dated names as well; no others."""
+    asked = {"gpt-4o": 2, "gpt-5-2025-08-07": 1, "somebody-elses": 3}
+    insert_rows([a_row(model=model) for model, count in asked.items() for _ in range(count)])
+    insert_rows([a_row(model="o3", created_at=TODAY - 60 * DAY)])
+    first, second = admin.retiring()
+    assert (first.model, first.day, first.requests) == ("gpt-5-2025-08-07", date(2026, 12, 11), 1)
+    assert first.instead == "gpt-5.5"
+    assert (second.model, second.requests, second.instead) == ("gpt-4o", 2, None)
+    assert second.days_left == (date(2027, 1, 14) - TODAY.date()).days
+
+
 def test_doubts_about_costs_are_told(admin: LLMServicesAdminProvider) -> None:
     """What has no price, a price of yours, a guessed usage, or may have been paid for nothing."""
     insert_rows(

@@ -64,6 +64,14 @@ def test_the_overview_tells_what_was_spent(shown: TestClient) -> None:
     assert '"unit": "usd"' in str(charts[0])
 
 
+def test_retiring_models_are_told_of(shown: TestClient) -> None:
+    """Whoever looks learns which models in use will not answer any more, and when."""
+    insert_rows([a_row(model="gpt-4o", retry_attempt=1)])
+    text = _get(shown)
+    assert "Retiring models in use" in text
+    assert "on 2027-01-14" in text
+
+
 def test_parts_come_by_themselves_and_as_pages(shown: TestClient) -> None:
     """A script gets a part; a browser without scripts gets the same as a page."""
     for name, words in {

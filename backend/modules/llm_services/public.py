@@ -138,6 +138,7 @@ from .types.stream import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 from .types.usage_report import (
     ErrorRow,
     LatencyRow,
+    RetiringUse,
     UsageRow,
     UsageTotals,
 )
@@ -234,6 +235,7 @@ __all__ = [
     "ReportsUsage",
     "RequestFilter",
     "RequestPage",
+    "RetiringUse",
     "RunsBatches",
     "RunsTools",
     "SearchAnswer",

@@ -10,6 +10,7 @@ from modules.llm_services.public import (
     LLMServicesAdminProvider,
     RequestFilter,
     RequestPage,
+    RetiringUse,
     UsageTotals,
 )
 
@@ -37,6 +38,7 @@ class Overview:
     charts: Sequence[Chart]
     models: Sequence[tables.Ranked]
     features: Sequence[tables.Ranked]
+    retiring: Sequence[RetiringUse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class UsagePages:
             ],
             models=tables.by_model(self._admin.usage(("provider", "model"), *span, limit=TOP)),
             features=tables.by_feature(self._admin.usage("feature", *span, limit=TOP)),
+            retiring=self._admin.retiring(*span),
         )
 
     def users(self, window: Window) -> list[tables.Ranked]:

@@ -273,6 +273,7 @@ GOOD: Mapping[str, Mapping[str, Any]] = {
     "totals": {},
     "usage": {"by": "day"},
     "latency": {},
+    "retiring": {},
     "cost_health": {},
     "refresh_daily_usage": {},
     "recost": {"from_day": date(2026, 11, 1), "to_day": date(2026, 11, 2)},

@@ -12,6 +12,7 @@ from modules.llm_services.types.usage_report import (
     CostHealth,
     ErrorRow,
     LatencyRow,
+    RetiringUse,
     UsageDimension,
     UsageOrder,
     UsageRow,
@@ -116,6 +117,12 @@ class ReportsUsage(Protocol):
         Exact for windows of up to ``exact_up_to`` requests (100,000 at most, each of which is
         read) whose rows are all there, else from counts, as `LatencyRow` says.
         """
+        ...
+
+    def retiring(
+        self, since: Moment | None = None, until: Moment | None = None
+    ) -> list[RetiringUse]:
+        """Models asked in a window whose vendors have announced their end, soonest first."""
         ...
 
     def cost_health(self, since: Moment | None = None, until: Moment | None = None) -> CostHealth:

@@ -122,6 +122,21 @@ class CallerRow(BaseModel):
     last_at: datetime
 
 
+class RetiringUse(BaseModel):
+    """A model in use that stops answering on ``day``, as its vendor has announced; ``days_left``
+    are negative once it has. ``instead`` is what the vendor names.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: str
+    model: str
+    requests: int
+    day: date
+    days_left: int
+    instead: str | None
+
+
 class ModelCount(BaseModel):
     """A model and how many requests it is about."""
 

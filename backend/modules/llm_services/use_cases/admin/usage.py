@@ -8,11 +8,13 @@ from typing import Any
 from modules.llm_services.arguments import overview as checks
 from modules.llm_services.pricing import TABLE_REF, newest_price
 from modules.llm_services.repo import HealthRepo, UsageRepo, Window
+from modules.llm_services.retirements import retirement_of
 from modules.llm_services.types.paging import Moment
 from modules.llm_services.types.usage_report import (
     CostHealth,
     LatencyRow,
     ModelCount,
+    RetiringUse,
     UsageDimension,
     UsageOrder,
     UsageRow,
@@ -69,6 +71,13 @@ class UsageUseCases(UseCases):
         self._end_read()
         return sorted(found, key=lambda row: -row.requests)
 
+    def retiring(
+        self, since: Moment | None = None, until: Moment | None = None
+    ) -> list[RetiringUse]:
+        """Models that were asked and are to be shut down."""
+        rows = self.usage(("provider", "model"), since, until, limit=checks.MAX_GROUPS)
+        return sorted(filter(None, map(_retiring, rows)), key=lambda use: use.day)
+
     def cost_health(self, since: Moment | None = None, until: Moment | None = None) -> CostHealth:
         """How far the costs of a window can be believed."""
         window = Window(*checks.window(since, until))
@@ -97,6 +106,21 @@ class UsageUseCases(UseCases):
     @property
     def _usage(self) -> UsageRepo:
         return UsageRepo(self._repo.session)
+
+
+def _retiring(row: UsageRow) -> RetiringUse | None:
+    provider, model = row.provider or "", row.model or ""
+    known = retirement_of(provider, model)
+    if known is None:
+        return None
+    return RetiringUse(
+        provider=provider,
+        model=model,
+        requests=row.requests,
+        day=known.day,
+        days_left=(known.day - datetime.now(UTC).date()).days,
+        instead=known.instead,
+    )
 
 
 def _shown(sums: Mapping[str, int]) -> dict[str, Any]:
