@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import BaseModel
@@ -240,10 +240,10 @@ async def test_an_estimate_sends_nothing(llm: LLMServicesProvider, vendor: Sandb
     ("requests", "models", "options", "told"),
     [
         ("x", ["gpt-4o"], {}, "requests must be a list"),
-        (uuid4(), ["gpt-4o"], {}, "requests must be a list"),
+        (UUID(int=7), ["gpt-4o"], {}, "requests must be a list"),
         ([], ["gpt-4o"], {}, "requests is empty"),
         (["x"], ["gpt-4o"], {}, r"requests\[0\] must be a uuid"),
-        ([uuid4()] * 21, ["gpt-4o"], {}, "at most 20"),
+        ([UUID(int=7)] * 21, ["gpt-4o"], {}, "at most 20"),
         (RequestFilter(status="x"), ["gpt-4o"], {}, "requests.status"),
         (RequestFilter(), [], {}, "models is empty"),
         (RequestFilter(), "gpt-4o", {}, "models must be a list"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
@@ -19,6 +19,7 @@ from tests.support.overview import a_row, insert_rows
 
 PART = {"HX-Request": "true"}
 TEXT = "An answer."
+NOBODYS = UUID(int=7)
 
 
 class _Elements(HTMLParser):
@@ -194,7 +195,7 @@ def test_content_is_never_markup(shown: TestClient, path: str) -> None:
     assert "\x1b" not in reply.text
 
 
-@pytest.mark.parametrize("path", ["", "/requests", "/static/usage.js", f"/requests/{uuid4()}"])
+@pytest.mark.parametrize("path", ["", "/requests", "/static/usage.js", f"/requests/{NOBODYS}"])
 def test_pages_may_load_nothing_from_elsewhere(client: TestClient, path: str) -> None:
     """A strict policy goes with every answer, and no address leads outside."""
     reply = client.get(f"/llm-usage{path}")
@@ -235,7 +236,7 @@ def test_files_may_be_kept_until_they_change(client: TestClient) -> None:
         ("/requests?model=a%00b", 400, "NUL"),
         ("/requests?after=%3Cscript%3E", 400, "next_cursor"),
         ("/requests/me", 404, "no such request"),
-        (f"/requests/{uuid4()}", 404, "no request"),
+        (f"/requests/{NOBODYS}", 404, "no request"),
         ("/static/../routes.py", 404, ""),
         ("/static/none.js", 404, "no such file"),
     ],
