@@ -239,12 +239,29 @@ async def test_a_certificate_that_is_not_trusted(
 
 
 @on_sqlite
-@each(network.duplicate_reply(), network.length(-2))
+@pytest.mark.parametrize("transport", ["auto", "httpx2"])
 async def test_what_comes_after_an_answer_is_not_the_next_one(
-    fault: Fault, proxy: FaultProxy, database_url: str
+    transport: str, proxy: FaultProxy, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection on which more came than was asked for is not used again."""
-    proxy.arm(fault)
+    monkeypatch.setenv("LLM_HTTP_TRANSPORT", transport)
+    proxy.arm(network.duplicate_reply())
+    async with open_llm_services() as llm:
+        told = [await spoken(llm) for _ in range(3)]
+    assert len(set(told)) == 3
+
+
+@on_sqlite
+async def test_an_answer_that_goes_on_behind_its_end(
+    proxy: FaultProxy, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK's transport takes it as it was announced; aiohttp takes it for broken."""
+    proxy.arm(network.length(-2))
+    async with open_llm_services() as llm:
+        with pytest.raises(LLMConnectionError) as caught:
+            await llm.generate_audio("Mars.", model="tts-1", max_retries=0)
+        assert caught.value.maybe_billed
+    monkeypatch.setenv("LLM_HTTP_TRANSPORT", "httpx2")
     async with open_llm_services() as llm:
         told = [await spoken(llm) for _ in range(3)]
     assert len(set(told)) == 3
@@ -278,6 +295,9 @@ async def test_connections_are_kept_for_the_next_call(proxy: FaultProxy, databas
     async with open_llm_services() as llm:
         for _ in range(5):
             await llm.generate_response(RIVERS, model="gpt-4o")
+        for _ in range(2):
+            async with llm.stream_response(RIVERS, model="gpt-4o") as stream:
+                assert "".join([piece async for piece in stream.text()])
         assert proxy.open_connections == 1
 
 

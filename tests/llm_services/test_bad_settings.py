@@ -40,6 +40,7 @@ MORE_BAD: list[tuple[str, str]] = [
     *[("LLM_BUDGETS", value) for value in ("5", "{}", "[{}]", '[{"scope": "all"}]', "[")],
     *[("LLM_BUDGET_DEFAULT_OUTPUT_TOKENS", value) for value in ("0", "x")],
     *[("LLM_BUDGET_WHEN_UNKNOWN", value) for value in ("", "ask")],
+    ("LLM_HTTP_TRANSPORT", "pigeon"),
     *[("LLM_QUEUE_LIMIT", value) for value in ("-1", "x")],
     *[("LLM_DEFAULT_PROVIDER", value) for value in ("nobody", "openai ")],
     *[("LLM_CIRCUIT_FAILURES", value) for value in ("-1", "1.5")],

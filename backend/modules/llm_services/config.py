@@ -30,6 +30,7 @@ from .setting_types import (
     RoutingSettings,
     TelemetrySettings,
     TenantRoles,
+    TransportSettings,
     VendorSettings,
     WritableFolder,
     also_named,
@@ -41,6 +42,7 @@ from .types.images import ImageQuality
 class LLMConfig(
     RoutingSettings,
     VendorSettings,
+    TransportSettings,
     GateSettings,
     PayloadSettings,
     TelemetrySettings,
@@ -162,7 +164,12 @@ class LLMConfig(
     def provider(self, name: str) -> ProviderSettings:
         """Settings of a provider, its legacy variables filled in where the new ones are silent."""
         given = self.usual(name, self.providers.get(name, ProviderSettings()))
-        return given.model_copy(update={"reply_max_mb": given.reply_max_mb or self.reply_max_mb})
+        return given.model_copy(
+            update={
+                "reply_max_mb": given.reply_max_mb or self.reply_max_mb,
+                "http_transport": given.http_transport or self.http_transport,
+            }
+        )
 
     def for_tenant(self, tenant: str | None) -> "LLMConfig":
         """The settings as they are for a tenant's calls: its own roles go before everybody's."""

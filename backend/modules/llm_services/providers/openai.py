@@ -31,6 +31,7 @@ from .base import Attempt, CostsPage, HandlesBatches, Heard, Reply, deaf
 from .batching import OpenAIBatches
 from .capabilities import Refusals
 from .credentials import token_source
+from .direct import DirectRequests, direct_requests
 from .failures import error_for_status
 from .formats import CHAT, FORMATS, WireFormat
 from .formats.base import BinaryFormat, Request
@@ -44,13 +45,15 @@ from .formats.transcriptions import TRANSCRIPTIONS, form_file
 from .key_mask import KeyMask
 from .limits import check_call
 from .quirks import NO_QUIRKS, Quirks
-from .received import is_stream, read_reply
+from .received import Response, is_stream, read_reply
 from .response_guard import (
     ACCEPTED_ENCODINGS,
     HOOKS,
+    Body,
     broken,
     chunks,
     content,
+    failure_text,
     unconnected,
 )
 from .sdk_log import keep_content_out_of_log
@@ -62,6 +65,7 @@ from .verdict import usable_in_thread
 
 CONNECT_TIMEOUT = 5.0
 _UNUSED = AsyncStream[object]  # the SDK wants one for a stream; the raw response is what we read
+_SUCCESS = range(200, 300)
 _NO_KEY = "no-key-needed"
 _AZURE_KEY = "api-key"
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
@@ -92,7 +96,7 @@ class OpenAIProvider:
         tokens = settings.token_provider
         self._signed = _by_key(key) if self._version and not tokens else {}
         keep_content_out_of_log()
-        self._client = AsyncOpenAI(
+        own = self._client = AsyncOpenAI(
             api_key=token_source(name, tokens, self._mask) if tokens else key,
             base_url=settings.base_url,
             max_retries=0,
@@ -101,9 +105,14 @@ class OpenAIProvider:
             default_query={"api-version": self._version} if self._version else None,
             http_client=DefaultAsyncHttpxClient(verify=tls(), event_hooks=HOOKS),
         )
+        heads = {**own.default_headers, **own.auth_headers}
+        way = "httpx2" if tokens or self._version else settings.http_transport or "auto"
+        self._direct = direct_requests(own, str(own.base_url), heads, tls(), CONNECT_TIMEOUT, way)
 
     async def aclose(self) -> None:
         """Close the connections."""
+        if self._direct is not None:
+            await self._direct.aclose()
         await self._client.close()
 
     def check(self, call: Call) -> None:
@@ -158,7 +167,7 @@ class OpenAIProvider:
             quirks=self._refusals.quirks,
         )
 
-    async def _read(self, wire: WireFormat | BinaryFormat, response: httpx2.Response) -> Reply:
+    async def _read(self, wire: WireFormat | BinaryFormat, response: Body) -> Reply:
         """A whole reply. Megabytes are read and hashed in a thread: others want the loop."""
         limit = min(wire.limit, self._limit) if isinstance(wire, BinaryFormat) else self._limit
         read = await content(response, limit)
@@ -209,7 +218,7 @@ class OpenAIProvider:
         """A body of any length, once its head is there."""
         return self._body(await self._post(wire, (), call))
 
-    async def _body(self, response: httpx2.Response) -> AsyncIterator[bytes]:
+    async def _body(self, response: Body) -> AsyncIterator[bytes]:
         try:
             async for chunk in chunks(response):
                 yield chunk
@@ -227,13 +236,18 @@ class OpenAIProvider:
         body: Pieces | JsonObject,
         call: Call,
         files: Sequence[File] | None = None,
-    ) -> httpx2.Response:
+    ) -> Body:
         """A success whose body is still to be read. ``files`` make the request a form, of which
         ``body`` holds the other fields; else it is JSON, ready to be sent.
         """
         accept = {"Accept": "application/octet-stream"} if isinstance(wire, BinaryFormat) else {}
         looks = isinstance(wire, WireFormat) and wire.looks
         sent, headers = ({}, {}) if looks else payload(body, files)
+        headers = {"X-Client-Request-Id": str(call.id), **headers, **accept, **self._signed}
+        if self._direct and self._direct.takes(self._client, sent):
+            return await self._post_directly(
+                self._direct, wire.path, sent["content"], headers, call
+            )
         send: Any = self._client.get if looks else self._client.post
         try:
             answer: httpx2.Response = await send(
@@ -242,28 +256,32 @@ class OpenAIProvider:
                 **sent,
                 stream=True,
                 stream_cls=_UNUSED,
-                options={
-                    "headers": {
-                        "X-Client-Request-Id": str(call.id),
-                        **headers,
-                        **accept,
-                        **self._signed,
-                    },
-                    "follow_redirects": False,
-                },
+                options={"headers": headers, "follow_redirects": False},
             )
         except APIStatusError as error:
             self._heard(call, error.response.headers)
-            raise self._refusals.learnt(self._from_status(error), call) from self._safe(error)
+            said = self._refused(error.response, error.response.text)
+            raise self._refusals.learnt(said, call) from self._safe(error)
         except APIConnectionError as error:
             raise self._unreachable(error) from self._safe(error)
         self._heard(call, answer.headers)
         self._refusals.answered(call)
         return answer
 
-    def _from_status(self, error: APIStatusError) -> LLMError:
-        response = error.response
-        text = self._mask(response.text)
+    async def _post_directly(
+        self, to: DirectRequests, path: str, body: bytes, headers: Mapping[str, str], call: Call
+    ) -> Body:
+        """The same, past the SDK."""
+        answer = await to.post(path, body, headers)
+        self._heard(call, answer.headers)
+        if answer.status_code in _SUCCESS:
+            self._refusals.answered(call)
+            return answer
+        said = self._refused(answer, await failure_text(answer))
+        raise self._refusals.learnt(said, call)
+
+    def _refused(self, response: Response, text: str) -> LLMError:
+        text = self._mask(text)
         said = error_for_status(response.status_code, response.headers, json_of(text), text)
         self._mask.error(said)
         return said

@@ -9,9 +9,9 @@ on which more came than the reply is not used again.
 
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from math import inf
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import httpx2
 
@@ -22,6 +22,29 @@ from modules.llm_services.exceptions import (
 )
 
 from .failures import request_id
+
+
+class Body(Protocol):
+    """What is read of a response, whoever's client it came through."""
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in any case."""
+        ...
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The body as it comes, unpacked."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the response, and of the connection if it cannot be used again."""
+        ...
+
 
 ACCEPTED_ENCODINGS = "gzip, deflate"
 KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key")
@@ -50,7 +73,7 @@ HOOKS = {"response": [guard]}
 """What a client of ours listens to."""
 
 
-async def content(response: httpx2.Response, limit: float) -> bytes:
+async def content(response: Body, limit: float) -> bytes:
     """A whole body. Raises `LLMBadResponseError` for one that is beyond ``limit`` bytes."""
     try:
         return b"".join([piece async for piece in chunks(response, limit)])
@@ -58,7 +81,7 @@ async def content(response: httpx2.Response, limit: float) -> bytes:
         await response.aclose()
 
 
-async def chunks(response: httpx2.Response, limit: float = inf) -> AsyncIterator[bytes]:
+async def chunks(response: Body, limit: float = inf) -> AsyncIterator[bytes]:
     """A body as it comes, up to ``limit`` bytes. Raises `LLMError` when it breaks."""
     size = 0
     try:
@@ -69,12 +92,27 @@ async def chunks(response: httpx2.Response, limit: float = inf) -> AsyncIterator
             yield chunk
     except httpx2.HTTPError as error:
         raise _known(broken(error), response) from error
-    except LLMBadResponseError as error:
+    except (LLMBadResponseError, LLMConnectionError) as error:
         _known(error, response)
         raise
 
 
-def _known(error: LLMProviderError, response: httpx2.Response) -> LLMProviderError:
+async def failure_text(response: Body) -> str:
+    """The beginning of what a failure says, as far as it is sound."""
+    said = bytearray()
+    try:
+        async for piece in response.aiter_bytes():
+            said += piece
+            if len(said) >= _FAILURE_LIMIT:
+                break
+    except (LLMBadResponseError, LLMConnectionError):
+        pass  # its status says what it is
+    finally:
+        await response.aclose()
+    return said[:_FAILURE_LIMIT].decode("utf-8", "replace")
+
+
+def _known(error: LLMProviderError, response: Body) -> LLMProviderError:
     """The error with what the reply's head has told."""
     error.status_code = response.status_code
     error.provider_request_id = request_id(response.headers)
@@ -83,9 +121,13 @@ def _known(error: LLMProviderError, response: httpx2.Response) -> LLMProviderErr
 
 def broken(error: httpx2.HTTPError) -> LLMConnectionError:
     """A connection that broke after something was sent."""
+    return broken_by(error, error.request.url.host)
+
+
+def broken_by(error: Exception, host: str) -> LLMConnectionError:
+    """The same for the error of any HTTP client."""
     return LLMConnectionError(
-        f"the connection to {error.request.url.host} broke ({type(error).__name__})",
-        maybe_billed=True,
+        f"the connection to {host} broke ({type(error).__name__})", maybe_billed=True
     )
 
 
@@ -122,7 +164,7 @@ class _Guarded(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = self._limit
         try:
-            async for piece in self._unpacked():
+            async for piece in unpacked(self._stream, self._packing):
                 if left is None:
                     yield piece
                     continue
@@ -134,24 +176,26 @@ class _Guarded(httpx2.AsyncByteStream):
             if self._limit is None:
                 raise
 
-    async def _unpacked(self) -> AsyncIterator[bytes]:
-        if self._packing == "identity":
-            async for piece in self._stream:
-                yield piece
-            return
-        unpacker = _unpacker(self._packing)
-        async for packed in self._stream:
-            for piece in _pieces(unpacker, packed, self._packing):
-                yield piece
-        if not unpacker.eof:
-            raise _bad(self._packing)
-
     async def aclose(self) -> None:
         """Close the reply, and the connection with it when it cannot be trusted any more."""
         parser = _parser(self._stream)
         if _unasked(parser):
             parser.send_failed()
         await self._stream.aclose()
+
+
+async def unpacked(stream: AsyncIterable[bytes], packing: str) -> AsyncIterator[bytes]:
+    """A body that was packed, a little at a time. Raises `LLMBadResponseError` when it was not."""
+    if packing == "identity":
+        async for piece in stream:
+            yield piece
+        return
+    unpacker = _unpacker(packing)
+    async for packed in stream:
+        for piece in _pieces(unpacker, packed, packing):
+            yield piece
+    if not unpacker.eof:
+        raise _bad(packing)
 
 
 def _unpacker(packing: str) -> Any:

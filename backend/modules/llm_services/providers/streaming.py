@@ -1,7 +1,9 @@
 """A provider's stream on its way to the executor: piece by piece, then the whole reply."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
@@ -16,6 +18,8 @@ from .formats.sse import EventTooLongError, server_events
 from .formats.streams import StreamReader
 from .key_mask import KeyMask
 from .verdict import usable_in_thread
+
+_LAST_WORDS = 0.05  # seconds that the end of a response may take behind its last event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,5 +103,12 @@ class ProviderStream:
         return await usable_in_thread(known, facts.output_type, facts.tools)
 
     async def aclose(self) -> None:
-        """Let go of the connection; what has not been read is not wanted any more."""
+        """Let go of the connection. When the answer has come whole, what little is behind it is
+        read first: a connection in the middle of a response cannot serve another.
+        """
+        if self._reader.done:
+            with suppress(TimeoutError, LLMError, EventTooLongError):
+                async with asyncio.timeout(_LAST_WORDS):
+                    async for _ in self._events:
+                        pass
         await self._close()

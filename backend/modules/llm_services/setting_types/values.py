@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 REPLY_MB, MOST_REPLY_MB = 64, 10_000
 ApiFormat = Literal["responses", "chat"]
+HttpTransport = Literal["auto", "aiohttp", "httpx2"]
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NOT_IN_A_KEY = re.compile(r"[^\x21-\x7e]")
@@ -188,6 +189,7 @@ class ProviderSettings(BaseModel):
     api_key: ApiKey | None = None
     base_url: BaseUrl | None = None
     api: ApiFormat | None = None
+    http_transport: HttpTransport | None = None
     reply_max_mb: int | None = Field(None, ge=1, le=MOST_REPLY_MB)
     api_version: str | None = Field(None, pattern=r"^[\w.-]{1,40}$")
     token_provider: str | None = Field(None, pattern=r"^(azure|[\w.]+:\w+)$")
