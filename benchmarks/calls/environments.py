@@ -14,6 +14,7 @@ PEERS: Mapping[str, str] = {
     "pydantic_ai": "pydantic-ai-slim[openai]==2.68.0",
     "langchain": "langchain-openai==1.7.3",
     "anyllm": "any-llm-sdk[openai]==1.40.2",
+    "chart": "matplotlib>=3.9,<4",
 }
 """What is installed for a peer; all other clients run in the project's own environment."""
 

@@ -1,12 +1,14 @@
-"""The figures as a table in Markdown, as JSON, and as a chart where matplotlib is at hand."""
+"""The figures as a table in Markdown, as JSON, and as a chart."""
 
 import json
+import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
 from .clients import CLIENTS, REFERENCE
+from .environments import python_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ def write(figures: Figures, folder: Path) -> None:
         for name, cell in cells.items()
     ]
     (folder / "calls.json").write_text(json.dumps(raw, indent=1) + "\n")
-    _chart(figures, folder / "calls.png")
+    _chart(folder)
 
 
 def table(figures: Figures) -> str:
@@ -69,35 +71,6 @@ def _shown(cells: Mapping[str, Cell], name: str) -> str:
     return f"{ratio}({cell.cpu_ms:.2f} ms)"
 
 
-def _chart(figures: Figures, path: Path) -> None:
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        return
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    rows = list(figures)
-    names = [name for name in CLIENTS if any(name in cells for cells in figures.values())]
-    figure, axes = plt.subplots(figsize=(12, 5))
-    width = 0.8 / len(names)
-    for index, name in enumerate(names):
-        heights = [_ratio(figures[row], name) for row in rows]
-        places = [place + index * width for place in range(len(rows))]
-        axes.bar(places, heights, width, label=CLIENTS[name])
-    axes.axhline(1, color="black", linewidth=0.8)
-    axes.set_xticks(
-        [place + 0.4 for place in range(len(rows))],
-        [_title(row) for row in rows],
-        rotation=30,
-        ha="right",
-    )
-    axes.set_ylabel("processor time per call, bare SDK = 1")
-    axes.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-
-
-def _ratio(cells: Mapping[str, Cell], name: str) -> float:
-    cell, reference = cells.get(name), cells.get(REFERENCE)
-    return cell.cpu_ms / reference.cpu_ms if cell and reference else 0.0
+def _chart(folder: Path) -> None:
+    """Drawn by a Python of its own: matplotlib is nobody's dependency."""
+    subprocess.run([python_of("chart"), "-m", "benchmarks.calls.chart", folder], check=True)

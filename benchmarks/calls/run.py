@@ -1,6 +1,6 @@
 """All clients against one server, in alternation, each in a process of its own.
 
-``python -m benchmarks.calls.run [--quick] [--clients sdk,module] [--modes text,stream] [--keep]``
+``python -m benchmarks.calls.run [--quick] [--clients sdk,module] [--modes text] [--at-once 1,10]``
 """
 
 import argparse
@@ -81,15 +81,17 @@ def environment(folder: Path) -> dict[str, str]:
     return made
 
 
-def plan(clients: Sequence[str], modes: Sequence[str], *, quick: bool) -> list[Run]:
+def plan(
+    clients: Sequence[str], modes: Sequence[str], at_once: Sequence[int], *, quick: bool
+) -> list[Run]:
     """What is run in a round; all clients of a row one after the other, so that they share luck."""
     share = QUICK if quick else 1
-    rows = [(mode, at_once, 2) for mode in modes for at_once in CONCURRENCIES]
+    rows = [(mode, number, 2) for mode in modes for number in at_once]
     if "text" in modes:
         rows.append(("text", 100, 20))
     return [
-        Run(client, mode, at_once, max(CALLS[mode] // share, at_once), messages)
-        for mode, at_once, messages in rows
+        Run(client, mode, number, max(CALLS[mode] // share, number), messages)
+        for mode, number, messages in rows
         for client in clients
     ]
 
@@ -101,9 +103,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", default=",".join(CLIENTS))
     parser.add_argument("--modes", default=",".join(MODES))
+    parser.add_argument("--at-once", default=",".join(map(str, CONCURRENCIES)))
     parser.add_argument("--to", type=Path, default=ROOT / "benchmarks" / "results")
     said = parser.parse_args()
-    runs = plan(said.clients.split(","), said.modes.split(","), quick=said.quick)
+    at_once = [int(number) for number in said.at_once.split(",")]
+    runs = plan(said.clients.split(","), said.modes.split(","), at_once, quick=said.quick)
     cells: dict[Run, list[Cell]] = {run: [] for run in runs}
     with tempfile.TemporaryDirectory() as folder, server() as url:
         environ = environment(Path(folder))

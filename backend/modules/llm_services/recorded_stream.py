@@ -11,7 +11,7 @@ from .bulk import LARGE, off_loop, weight
 from .exceptions import LLMError, LLMTimeoutError
 from .gate import Passage
 from .pricing import PriceList
-from .providers.base import AnswerStream, Reply
+from .providers.base import AnswerStream, HasPieces, Reply
 from .recording import AttemptRecord, CallRecord
 from .tokens import count_messages, estimate_text_tokens, is_warm
 from .types import Call, Usage
@@ -78,6 +78,7 @@ class RecordedStream:
         self._attempt = attempt
         self._source = source
         self._passage = passage
+        self._ready = source.ready if isinstance(source, HasPieces) else _nothing
         self._first: StreamEvent | None = None
         self._seconds_left = max(call.timeout - record.milliseconds / 1000, 0)
         self._error: LLMError | None = None
@@ -106,7 +107,7 @@ class RecordedStream:
 
     async def _next(self) -> StreamEvent | None:
         try:
-            piece = await self._within_deadline()
+            piece = self._ready() or await self._within_deadline()
         except LLMError as error:
             await self._failed(error)
             raise
@@ -173,6 +174,11 @@ class RecordedStream:
 def _probable(call: Call, said: str) -> Usage:
     prompt = count_messages(call.messages, call.model).tokens
     return Usage(prompt_tokens=prompt, completion_tokens=estimate_text_tokens(said))
+
+
+def _nothing() -> StreamEvent | None:
+    """Of a stream that does not know what has come already; waiting for a piece takes a timer."""
+    return None
 
 
 async def _close(source: AnswerStream) -> None:

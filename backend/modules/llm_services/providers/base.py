@@ -68,6 +68,15 @@ class GeneratesText(Protocol):
         ...
 
 
+@runtime_checkable
+class HasPieces(Protocol):
+    """A stream that knows what has come already."""
+
+    def ready(self) -> StreamEvent | None:
+        """A piece that has come already, if there is one. What is broken waits for its turn."""
+        ...
+
+
 class AnswerStream(Protocol):
     """An answer that comes piece by piece. ``text`` is what was said so far; ``reply`` is there
     once the stream ended as it should. A broken one raises `LLMError` from `__anext__`.

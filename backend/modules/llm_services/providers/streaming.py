@@ -2,19 +2,19 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
-from modules.llm_services.bulk import off_loop
+from modules.llm_services.bulk import LARGE, off_loop
 from modules.llm_services.exceptions import LLMBadResponseError, LLMError, LLMStreamCutError
 from modules.llm_services.types import ToolSpec
 from modules.llm_services.types.stream import StreamEvent, TextDelta
 
 from .base import Reply
-from .formats.sse import EventTooLongError, server_events
+from .formats.sse import EventReader, EventTooLongError, ServerEvent
 from .formats.streams import StreamReader
 from .key_mask import KeyMask
 from .verdict import usable_in_thread
@@ -49,7 +49,11 @@ class ProviderStream:
         close: Callable[[], Awaitable[None]],
         whole: Reply | None = None,
     ) -> None:
-        self._events = server_events(chunks)
+        self._chunks = chunks
+        self._events = EventReader()
+        self._arrived: Iterator[ServerEvent] = iter(())
+        self._large: ServerEvent | None = None
+        self._broken: LLMError | None = None
         self._reader = reader
         self._facts = facts
         self._close = close
@@ -76,19 +80,50 @@ class ProviderStream:
             await off_loop(len(said or ""), self._facts.mask.error, error)
             raise
 
+    def ready(self) -> StreamEvent | None:
+        """A piece that has come already. What is wrong with it is for `__anext__` to say."""
+        try:
+            return self._ready()
+        except LLMError as error:
+            self._broken = error
+            return None
+
     async def _next(self) -> StreamEvent:
-        while not (self._waiting or self._reader.done or self._early):
-            try:
-                event = await anext(self._events)
-            except StopAsyncIteration:
+        while (piece := self._ready()) is None:
+            if self._reader.done or self._early or not await self._more():
                 break
-            except EventTooLongError:
-                raise LLMBadResponseError("an event of the stream is too long") from None
-            self._waiting.extend(await off_loop(len(event.data), self._reader.feed, event))
-        if self._waiting:
-            return self._waiting.popleft()
+        if piece is not None:
+            return piece
         self.reply = await self._whole(self._early or self._reader.reply())
         raise StopAsyncIteration
+
+    def _ready(self) -> StreamEvent | None:
+        """Event by event: what comes before one that is broken is handed on first."""
+        if self._broken is not None:
+            raise self._broken
+        while not (self._waiting or self._reader.done):
+            event = self._large or self._event()
+            if event is None or len(event.data) >= LARGE:
+                self._large = event
+                return None
+            self._waiting.extend(self._reader.feed(event))
+        return self._waiting.popleft() if self._waiting else None
+
+    def _event(self) -> ServerEvent | None:
+        try:
+            return next(self._arrived, None)
+        except EventTooLongError:
+            raise LLMBadResponseError("an event of the stream is too long") from None
+
+    async def _more(self) -> bool:
+        """Read a large event, or wait for bytes; whether there was either."""
+        event, self._large = self._large, None
+        if event is not None:
+            self._waiting.extend(await off_loop(len(event.data), self._reader.feed, event))
+            return True
+        chunk = await anext(self._chunks, None)
+        self._arrived = self._events.feed(chunk or b"")
+        return chunk is not None
 
     async def _whole(self, reply: Reply | None) -> Reply:
         if reply is None:
@@ -107,8 +142,8 @@ class ProviderStream:
         read first: a connection in the middle of a response cannot serve another.
         """
         if self._reader.done:
-            with suppress(TimeoutError, LLMError, EventTooLongError):
+            with suppress(TimeoutError, LLMError):
                 async with asyncio.timeout(_LAST_WORDS):
-                    async for _ in self._events:
+                    async for _ in self._chunks:
                         pass
         await self._close()

@@ -4,6 +4,7 @@ import hashlib
 import re
 
 _STEP = 256
+_SHORTEST = 512  # characters of what is taken for a file
 _LETTER = re.compile(r"[A-Za-z0-9+/_-]*")
 _RUN = re.compile(
     r"(?:data:([\w.+/-]{1,80})(?:;[\w.=-]{1,40}){0,3};base64,)?([A-Za-z0-9+/_-]{512,}=*)"
@@ -17,6 +18,8 @@ def without_encoded_files(text: str) -> str:
 
     Plain words, genomes and rows of one letter stay: encoded files mix cases and digits.
     """
+    if len(text) < _SHORTEST:
+        return text
     return _RUN.sub(_described, text) if _may_hold_a_run(text) else text
 
 

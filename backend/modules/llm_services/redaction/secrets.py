@@ -53,6 +53,8 @@ def without_known_keys(text: str, configured: Iterable[str] = ()) -> str:
 
     The same object when there is none: looking for a mark first is what keeps this cheap.
     """
+    if len(text) < _SHORTEST_KEY:
+        return text
     for key in configured:
         if len(key) >= _SHORTEST_KEY and key in text:
             text = text.replace(key, _MASK)

@@ -31,19 +31,23 @@ class EventReader:
         """The events that end in this piece of the body. Raises `EventTooLongError`."""
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         for line in whole:
-            event = self._event(line.removesuffix(b"\r"))
-            if event is not None:
+            if line[-1:] == b"\r":
+                line = line[:-1]  # noqa: PLW2901
+            if line[:6] == b"data: ":  # nearly every line that says something
+                self._data += line[6:] + b"\n"
+            elif line:
+                self._field(line)
+            elif (event := self._event()) is not None:
                 yield event
-        if len(self._rest) > MAX_EVENT_BYTES:
+        if max(len(self._rest), len(self._data)) > MAX_EVENT_BYTES:
             raise EventTooLongError
 
-    def _event(self, line: bytes) -> ServerEvent | None:
+    def _event(self) -> ServerEvent | None:
         """The event that an empty line ends, if there was any."""
-        if line:
-            self._field(line)
-            return None
         name, data = self._name, self._data
         self._name, self._data = b"", bytearray()
+        if len(data) > MAX_EVENT_BYTES:
+            raise EventTooLongError
         return ServerEvent(name.decode("utf-8", "replace"), bytes(data[:-1])) if data else None
 
     def _field(self, line: bytes) -> None:
@@ -53,8 +57,6 @@ class EventReader:
             self._data += value + b"\n"
         elif field == b"event":
             self._name = value
-        if len(self._data) > MAX_EVENT_BYTES:
-            raise EventTooLongError
 
 
 async def server_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[ServerEvent]:
