@@ -14,6 +14,7 @@ from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.types import LLMProviderType
 
 from .base import Heard, LLMProvider, ReadsCosts, deaf
+from .formats.base import build_shapes
 from .rows import PROVIDERS, ProviderRow, provider_row, url_variable
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def create_llm_provider(
     """
     settings, row = _described(config, name)
     _require(settings, row)
-    return _loaded(name, row)(name, settings, row, heard)
+    make = _loaded(name, row)
+    build_shapes()
+    return make(name, settings, row, heard)
 
 
 def create_costs_reader(config: LLMConfig) -> ReadsCosts:

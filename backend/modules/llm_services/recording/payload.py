@@ -108,7 +108,9 @@ class _Cleaner:
         """JSON with each of its texts cleaned, the names in it, too."""
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, Mapping):
+        if value is None or isinstance(value, int | float):
+            return value
+        if isinstance(value, dict | Mapping):
             return {self.text(str(name)): self.value(item) for name, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]

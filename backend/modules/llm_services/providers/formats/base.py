@@ -22,7 +22,15 @@ _MEND = "Mend this and answer again, with the JSON only."
 class Wire(BaseModel):
     """Base of the parts of replies that we read; what we do not know is left alone."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+
+
+def build_shapes() -> None:
+    """Build what checks replies, of all formats that are loaded: some 50 ms of work, which neither
+    an import nor a call's first answer should wait for.
+    """
+    for shape in Wire.__subclasses__():
+        shape.model_rebuild()
 
 
 W = TypeVar("W", bound=Wire)
