@@ -4,9 +4,7 @@ The SDK brings authentication, connections and error classes. Bodies are written
 `formats.messages`, through the SDK's documented ``client.post``.
 """
 
-import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,10 +20,9 @@ from anthropic import (
     transform_schema,
 )
 from pydantic import BaseModel
-from pydantic_core import to_json
 
-from modules.llm_services.bulk import LARGE, json_pieces, off_loop, sent_singly, weight
-from modules.llm_services.exceptions import LLMError, LLMTimeoutError
+from modules.llm_services.bulk import off_loop
+from modules.llm_services.exceptions import LLMError
 from modules.llm_services.setting_types import ProviderSettings
 from modules.llm_services.types import Call, JsonObject, ToolSpec
 
@@ -44,12 +41,11 @@ from .received import is_stream, read_reply
 from .response_guard import (
     ACCEPTED_ENCODINGS,
     HOOKS,
-    KEY_HEADERS,
-    broken,
     chunks,
     content,
-    unconnected,
 )
+from .sdk_errors import unanswered, without_key
+from .sending import json_of, payload, written
 from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
 from .tls import tls
@@ -58,7 +54,6 @@ from .verdict import searched, usable_in_thread
 CONNECT_TIMEOUT = 5.0
 _HOST = "https://api.anthropic.com"
 _UNUSED = AsyncStream[object]  # the SDK wants one for a stream; the raw response is what we read
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _FAST_MODE = {"anthropic-beta": "fast-mode-2026-02-01"}
 _STREAMED = {"stream": True}
 _NOTHING_ELSE: Mapping[str, Any] = {}
@@ -159,15 +154,15 @@ class AnthropicProvider:
         self, wire: WireFormat, request: Request, asks: Mapping[str, Any] = _NOTHING_ELSE
     ) -> httpx2.Response:
         """A success whose body is still to be read."""
-        call, pieces = request.call, await _written(wire, request, asks)
+        call, pieces = request.call, await written(wire, request, asks)
         beta = _FAST_MODE if "speed" in request.parameters else {}
-        body, headers = _payload(pieces)
+        body, headers = payload(pieces, None)
         post: Any = self._client.post
         try:
             answer: httpx2.Response = await post(
                 wire.path,
                 cast_to=httpx2.Response,
-                content=body,
+                **body,
                 stream=True,
                 stream_cls=_UNUSED,
                 options={
@@ -177,38 +172,20 @@ class AnthropicProvider:
             )
         except APIStatusError as error:
             self._heard(call, error.response.headers)
-            raise self._from_status(error) from self._safe(error)
+            raise self._from_status(error) from without_key(error, self._mask)
         except APIConnectionError as error:
-            raise self._unreachable(error) from self._safe(error)
+            late = isinstance(error, APITimeoutError)
+            said = unanswered(error.__cause__, self._client.base_url.host, late=late)
+            raise said from without_key(error, self._mask)
         self._heard(call, answer.headers)
         return answer
 
     def _from_status(self, error: APIStatusError) -> LLMError:
         response = error.response
         text = self._mask(response.text)
-        said = anthropic_error(response.status_code, response.headers, _json(text), text)
+        said = anthropic_error(response.status_code, response.headers, json_of(text), text)
         self._mask.error(said)
         return said
-
-    def _unreachable(self, error: APIConnectionError) -> LLMError:
-        cause = error.__cause__
-        billed = not isinstance(cause, _NEVER_SENT)
-        host = self._client.base_url.host
-        if isinstance(error, APITimeoutError) and billed:
-            return LLMTimeoutError(f"no answer from {host} in time", maybe_billed=True)
-        if isinstance(cause, httpx2.HTTPError) and billed:
-            return broken(cause)
-        return unconnected(host, cause)
-
-    def _safe(self, error: APIConnectionError | APIStatusError) -> Exception:
-        """The SDK's error holds the request, and that the key, and quotes what the provider said:
-        as the cause of ours it is shown in tracebacks.
-        """
-        for name in KEY_HEADERS:
-            error.request.headers.pop(name, None)
-        error.body = None
-        self._mask.error(error)
-        return error
 
 
 def _in_subset(schema: JsonObject) -> JsonObject | None:
@@ -224,24 +201,3 @@ def _offered(spec: ToolSpec) -> ToolSpec:
         return spec
     known = _in_subset(spec.parameters)
     return replace(spec, parameters=known or spec.parameters, strict=known is not None)
-
-
-async def _written(wire: WireFormat, request: Request, asks: Mapping[str, Any]) -> Sequence[bytes]:
-    """The body as it is sent. Pictures take a while to write: that happens in a thread."""
-    if weight(request.call.messages) < LARGE:
-        return [to_json({**wire.body(request), **asks})]
-    return await asyncio.to_thread(lambda: json_pieces({**wire.body(request), **asks}))
-
-
-def _payload(pieces: Sequence[bytes]) -> tuple[Any, Mapping[str, str]]:
-    """The body as the SDK's client takes it, and the headers that go with it."""
-    if len(pieces) == 1:
-        return pieces[0], {}
-    return sent_singly(pieces), {"Content-Length": str(sum(map(len, pieces)))}
-
-
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

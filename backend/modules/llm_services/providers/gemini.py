@@ -7,8 +7,6 @@ HTTP client that sends our body and keeps the answer for us; what the SDK sees i
 Its own retries are off, which is what it does unless it is told otherwise.
 """
 
-import asyncio
-import json
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -18,10 +16,8 @@ from urllib.parse import quote, urlsplit
 import httpx2
 from google.genai import Client
 from google.genai.types import HttpOptions
-from pydantic_core import to_json
 
-from modules.llm_services.bulk import LARGE, json_pieces, sent_singly, weight
-from modules.llm_services.exceptions import LLMError
+from modules.llm_services.bulk import off_loop, sent_singly
 from modules.llm_services.setting_types import ProviderSettings
 from modules.llm_services.types import Call, GivenImages
 
@@ -44,11 +40,11 @@ from .received import is_stream, read_reply
 from .response_guard import (
     ACCEPTED_ENCODINGS,
     HOOKS,
-    broken,
     chunks,
     content,
-    unconnected,
 )
+from .sdk_errors import unanswered
+from .sending import json_of, written
 from .streaming import ProviderStream, StreamFacts
 from .structured import output_schema
 from .tls import tls
@@ -60,7 +56,6 @@ _KEY_HEADER = "x-goog-api-key"
 _TIER_HEADER = "x-gemini-service-tier"
 _OK = 200
 CONNECT_TIMEOUT = 5.0
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _LIMITS = httpx2.Limits(max_connections=1_000, max_keepalive_connections=100)
 
 
@@ -183,19 +178,17 @@ class GeminiProvider:
     async def _read(self, wire: WireFormat, response: httpx2.Response) -> Reply:
         """Megabytes are read and hashed in a thread: the loop has other calls to serve."""
         body = await content(response, self._limit)
-        if len(body) < LARGE:
-            return read_reply(wire, response, body, self._mask)
-        return await asyncio.to_thread(read_reply, wire, response, body, self._mask)
+        return await off_loop(len(body), read_reply, wire, response, body, self._mask)
 
     async def _post(self, wire: WireFormat, request: Request) -> httpx2.Response:
         """A success whose body is still to be read."""
         call = request.call
-        response = await self._sent(call, wire.path, await _written(wire, request))
+        response = await self._sent(call, wire.path, await written(wire, request))
         self._heard(call, response.headers)
         if response.status_code == _OK:
             return response
         text = self._mask((await content(response, self._limit)).decode("utf-8", "replace"))
-        error = gemini_error(response.status_code, response.headers, _json(text), text)
+        error = gemini_error(response.status_code, response.headers, json_of(text), text)
         self._mask.error(error)
         raise error
 
@@ -209,28 +202,16 @@ class GeminiProvider:
             await self._client._api_client.async_request("post", path, {}, options)  # noqa: SLF001
         except httpx2.RequestError as error:
             error.request.headers.pop(_KEY_HEADER, None)
-            raise self._unreachable(error) from error
+            raise unanswered(error, self._host) from error
         finally:
             _under_way.reset(token)
         return exchange.answer
-
-    def _unreachable(self, error: httpx2.RequestError) -> LLMError:
-        if isinstance(error, _NEVER_SENT):
-            return unconnected(self._host, error)
-        return broken(error)
 
 
 async def _request(call: Call, attempt: Attempt) -> Request:
     schema = await output_schema(call.output_type) if call.output_type else None
     parameters, _ = accepted(call)
     return Request(call=call, parameters=parameters, schema=schema, correction=attempt.correction)
-
-
-async def _written(wire: WireFormat, request: Request) -> Sequence[bytes]:
-    """The body as it is sent. Pictures take a while to write: that happens in a thread."""
-    if weight(request.call.messages) < LARGE:
-        return [to_json(wire.body(request))]
-    return await asyncio.to_thread(lambda: json_pieces(wire.body(request)))
 
 
 def _address(base_url: str | None) -> tuple[str, str]:
@@ -243,10 +224,3 @@ def _tier(call: Call, response: httpx2.Response) -> str | None:
     """The service tier that answered; where nobody says, the one that was asked for."""
     said: str | None = response.headers.get(_TIER_HEADER)
     return said or TIERS.get(call.parameters.get("service_tier", ""))
-
-
-def _json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

@@ -22,7 +22,7 @@ from openai import (
 )
 
 from modules.llm_services.bulk import off_loop
-from modules.llm_services.exceptions import LLMError, LLMTimeoutError
+from modules.llm_services.exceptions import LLMError
 from modules.llm_services.setting_types import ApiFormat, ProviderSettings
 from modules.llm_services.types import Call, GivenImages, JsonObject
 from modules.llm_services.types.audio import Recording
@@ -50,12 +50,11 @@ from .response_guard import (
     ACCEPTED_ENCODINGS,
     HOOKS,
     Body,
-    broken,
     chunks,
     content,
     failure_text,
-    unconnected,
 )
+from .sdk_errors import unanswered, without_key
 from .sdk_log import keep_content_out_of_log
 from .sending import Pieces, deployed, json_of, payload, written
 from .streaming import ProviderStream, StreamFacts
@@ -68,7 +67,6 @@ _UNUSED = AsyncStream[object]  # the SDK wants one for a stream; the raw respons
 _SUCCESS = range(200, 300)
 _NO_KEY = "no-key-needed"
 _AZURE_KEY = "api-key"
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
 class OpenAIProvider:
@@ -261,9 +259,11 @@ class OpenAIProvider:
         except APIStatusError as error:
             self._heard(call, error.response.headers)
             said = self._refused(error.response, error.response.text)
-            raise self._refusals.learnt(said, call) from self._safe(error)
+            raise self._refusals.learnt(said, call) from without_key(error, self._mask)
         except APIConnectionError as error:
-            raise self._unreachable(error) from self._safe(error)
+            late = isinstance(error, APITimeoutError)
+            said = unanswered(error.__cause__, self._client.base_url.host, late=late)
+            raise said from without_key(error, self._mask)
         self._heard(call, answer.headers)
         self._refusals.answered(call)
         return answer
@@ -285,26 +285,6 @@ class OpenAIProvider:
         said = error_for_status(response.status_code, response.headers, json_of(text), text)
         self._mask.error(said)
         return said
-
-    def _unreachable(self, error: APIConnectionError) -> LLMError:
-        cause = error.__cause__
-        billed = not isinstance(cause, _NEVER_SENT)
-        host = self._client.base_url.host
-        if isinstance(error, APITimeoutError) and billed:
-            return LLMTimeoutError(f"no answer from {host} in time", maybe_billed=True)
-        if isinstance(cause, httpx2.HTTPError) and billed:
-            return broken(cause)
-        return unconnected(host, cause)
-
-    def _safe(self, error: APIConnectionError | APIStatusError) -> Exception:
-        """The SDK's error holds the request, and that the key, and quotes what the provider said:
-        as the cause of ours it is shown in tracebacks.
-        """
-        for name in ("authorization", _AZURE_KEY):
-            error.request.headers.pop(name, None)
-        error.body = None
-        self._mask.error(error)
-        return error
 
 
 def _by_key(key: str) -> dict[str, Any]:

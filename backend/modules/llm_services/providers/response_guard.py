@@ -47,7 +47,7 @@ class Body(Protocol):
 
 
 ACCEPTED_ENCODINGS = "gzip, deflate"
-KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key")
+KEY_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
 """Where the vendors' clients put the key."""
 _PIECE = 2**16
 _FAILURE_LIMIT = 2**18
