@@ -1,6 +1,6 @@
 """How a process, and several of them, bear more calls at once and more rows in the ledger.
 
-``python -m benchmarks.calls.scaling [--quick]`` prints what `docs/scaling.md` shows.
+``python -m benchmarks.scaling [--quick]`` prints what `docs/scaling.md` shows.
 """
 
 import argparse
@@ -13,13 +13,12 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from benchmarks.calls.environments import ROOT
+from benchmarks.calls.report import Cell
+from benchmarks.calls.run import Run, environment, measured, server
 from benchmarks.ledger_reads import fill
 from modules.shared.db import engine_for
 from tests.support.postgres import PostgresServer
-
-from .environments import ROOT
-from .report import Cell
-from .run import Run, environment, measured, server
 
 AT_ONCE = (1, 10, 100, 1_000, 5_000)
 PROCESSES = (1, 2, 4)
