@@ -149,9 +149,14 @@ class RecordedStream:
         try:
             await _close(self._source)
         finally:
-            await self._settle()
-            if self._passage is not None:
-                self._passage.close(self._attempt.usage)
+            try:
+                await self._settle()
+            finally:
+                self._give_back()
+
+    def _give_back(self) -> None:
+        if self._passage is not None:
+            self._passage.close(self._attempt.usage)
 
     async def _settle(self) -> None:
         if self.reply is not None or self._error is not None:
