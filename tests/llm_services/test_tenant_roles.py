@@ -4,7 +4,7 @@ import pytest
 
 from modules.llm_services.config import LLMConfig, create_llm_config_from_env
 from modules.llm_services.exceptions import LLMConfigurationError
-from modules.llm_services.public import LLMMessageDTO, attribution, open_llm_services
+from modules.llm_services.public import BatchRequest, LLMMessageDTO, attribution, open_llm_services
 from modules.llm_services.wiring.startup import configured as configured_together
 from sandbox import Sandbox
 from tests.support.ledger import rows
@@ -26,7 +26,9 @@ async def test_a_role_is_the_tenant_s_own_first(
             await llm.generate_response(RIVERS)
         await llm.generate_response(RIVERS, tenant="other")
         await llm.generate_response(RIVERS, model="fast")
-    assert [row["model"] for row in rows()] == ["gpt-4.1-mini"] * 2 + ["gpt-4.1"] * 2
+        await llm.submit_batch([BatchRequest(messages=RIVERS)], tenant="acme")
+    models = [row["model"] for row in rows()]
+    assert models == [*["gpt-4.1-mini"] * 2, *["gpt-4.1"] * 2, "gpt-4.1-mini"]
 
 
 def test_tenants_may_be_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

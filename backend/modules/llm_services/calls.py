@@ -228,6 +228,7 @@ def batch_calls(
     """
     asked = arguments.batch_requests(requests)
     given = arguments.options(options, BATCH_OPTIONS, ("requests", "user_id", "model"))
+    config = config.for_tenant(_attribution(user_id, given).tenant)
     choice = resolve_model(config, providers, model)
     exchange = special_call("batch", choice, (), user_id, given, config)
     calls = tuple(
