@@ -20,6 +20,7 @@ from modules.llm_services.public import (
 )
 from modules.llm_services.recording import Pulse
 from modules.llm_services.retirements import RETIREMENTS, retirement_of
+from modules.llm_services.testing import FakeLLMServices
 from modules.llm_services.types.health import ProviderHealth
 from modules.llm_services.wiring.retiring import retiring_models, warn_about_retiring
 from sandbox import Sandbox
@@ -248,3 +249,12 @@ async def test_retiring_models_are_in_the_report_and_in_the_log(
     assert report.status == "ok"
     assert ("smart", "o3") in {(one.role, one.model) for one in report.retiring}
     assert "the role 'smart' stands for openai:o3" in caplog.text
+
+
+async def test_a_fake_is_well() -> None:
+    """Whoever tests a readiness route of theirs sees it ready."""
+    fake = FakeLLMServices()
+    report = await fake.health(probe=True)
+    assert report.status == "ok"
+    assert all(probe.answers for probe in openai(report).probes)
+    fake.close()
