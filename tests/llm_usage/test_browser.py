@@ -44,7 +44,7 @@ def _page(browser: Browser, theme: str, width: int) -> tuple[Page, list[str]]:
     page, complaints = context.new_page(), list[str]()
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
-    page.on("console", lambda said: complaints.append(said.text) if said.type != "log" else None)
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     return page, complaints
 
@@ -56,7 +56,7 @@ def test_everybody_can_read_every_page(
     """No violation that axe knows, no scrolling sideways, no error, and no script of a prompt."""
     page, complaints = _page(browser, theme, width)
     for path in paths:
-        page.goto(address + path)
+        page.goto(address + path, wait_until="networkidle")
         if path.startswith("?"):
             page.wait_for_selector(".latency")
             page.wait_for_selector(".errors")
@@ -94,7 +94,7 @@ def test_requests_are_browsed(browser: Browser, address: str) -> None:
 def test_a_chart_tells_its_numbers(browser: Browser, address: str) -> None:
     """Whoever points at a day sees what it is made of, and the bars fit the window's theme."""
     page, complaints = _page(browser, "light", 1280)
-    page.goto(f"{address}?days=7")
+    page.goto(f"{address}?days=7", wait_until="networkidle")
     page.locator(".plot .u-over").first.hover()
     page.wait_for_selector(".tip:not([hidden])")
     assert "in all" in page.locator(".tip").first.inner_text()
