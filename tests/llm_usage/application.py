@@ -41,6 +41,8 @@ def a_ledger() -> None:
             error_message=SCRIPT,
             http_status=429,
             maybe_paid=True,
+            replay_of=REQUEST,
+            fallback_from="openai:gpt-6",
             input_preview=TURNED,
         ),
         a_row(

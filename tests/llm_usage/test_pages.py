@@ -173,6 +173,14 @@ def test_a_failure_says_why(shown: TestClient) -> None:
     assert "may have charged" in text
 
 
+def test_a_replay_leads_to_its_request(shown: TestClient) -> None:
+    """Which request it tried again, and which model was to answer."""
+    text = _get(shown, f"/requests/{FAILED}")
+    assert f"/llm-usage/requests/{REQUEST}" in text
+    assert "Replay of" in text
+    assert "openai:gpt-6" in text
+
+
 def test_a_request_can_be_taken_along(shown: TestClient) -> None:
     """The whole row as JSON, as a file and never as a page."""
     reply = shown.get(f"/llm-usage/requests/{REQUEST}/download")
