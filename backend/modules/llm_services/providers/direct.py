@@ -8,6 +8,7 @@ guard, and errors mean the same: only what surely was not sent is surely not pai
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -146,6 +147,7 @@ class DirectRequests:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+            await asyncio.sleep(0)  # in which the loop closes sockets that were let go just now
 
     def __del__(self) -> None:
         """A loop that has ended without closing its clients has taken the connections along."""
