@@ -1,0 +1,1 @@
+"""The command line ``llm-services``: what operators and curious people ask of the module."""

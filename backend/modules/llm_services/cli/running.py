@@ -1,0 +1,53 @@
+"""Runs what a command does, and turns errors of ours into a line and an exit code.
+
+0: it went well. 1: it did not. 2: it was asked for in a way that makes no sense. 130: Ctrl-C.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, TypeVar
+
+import typer
+
+from .output import note, show_json
+
+T = TypeVar("T")
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+
+def run(
+    work: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    as_json: bool = False,
+    interrupted: int = INTERRUPTED,
+) -> T:
+    """What the coroutine gives. Ctrl-C cancels it, so that its rows are settled first."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from modules.llm_services.public import LLMConfigurationError, LLMError, LLMInputError
+
+    try:
+        return asyncio.run(work())
+    except KeyboardInterrupt:
+        raise typer.Exit(interrupted) from None
+    except LLMError as error:
+        wrong = isinstance(error, LLMInputError | LLMConfigurationError)
+        _end(error, MISUSED if wrong else FAILED, as_json=as_json)
+    except SQLAlchemyError as error:
+        cause = type(getattr(error, "orig", None) or error).__name__
+        said = f"the database did not answer as it should ({cause}): see llm-services doctor"
+        _end(LLMError(said), FAILED, as_json=as_json)
+
+
+def misuse(message: str) -> typer.BadParameter:
+    """An error of whoever typed the command, to be raised."""
+    return typer.BadParameter(message)
+
+
+def _end(error: Any, code: int, *, as_json: bool) -> NoReturn:
+    if as_json:
+        show_json("error", error)
+    row = f" (row {error.request_id})" if error.request_id else ""
+    again = " Trying again may help." if error.retryable else ""
+    note(f"llm-services: {error.message}{row}{again}")
+    raise typer.Exit(code) from None
