@@ -2,9 +2,13 @@
 
 import typer
 
-from .commands import logs
+from .commands import batch, cache, logs
 from .commands.ask import ask
+from .commands.budget import budget
 from .commands.doctor import doctor
+from .commands.forgetting import erase_user, purge
+from .commands.money import reconcile, recost
+from .commands.replays import compare, replay
 from .commands.usage import cost, usage
 
 app = typer.Typer(
@@ -16,8 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command()(ask)
-app.add_typer(logs.app, name="logs")
-app.command()(usage)
-app.command()(cost)
+for command in (ask, usage, cost, budget, replay, compare, recost, reconcile, purge, erase_user):
+    app.command()(command)
 app.command()(doctor)
+app.add_typer(logs.app, name="logs")
+app.add_typer(batch.app, name="batch")
+app.add_typer(cache.app, name="cache")

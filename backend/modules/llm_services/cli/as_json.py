@@ -24,8 +24,12 @@ _ACTING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud8
 
 def answer(kind: str, data: object, **more: object) -> str:
     """One line: ``{"version": 1, "kind": …, "data": …}``."""
-    whole = {"version": VERSION, "kind": kind, "data": data, **more}
-    text = json.dumps(plain(whole), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return dumped({"version": VERSION, "kind": kind, "data": data, **more})
+
+
+def dumped(value: object) -> str:
+    """One line, with nothing in it that a terminal would obey."""
+    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

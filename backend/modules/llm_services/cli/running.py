@@ -37,6 +37,10 @@ def run(
         cause = type(getattr(error, "orig", None) or error).__name__
         said = f"the database did not answer as it should ({cause}): see llm-services doctor"
         _end(LLMError(said), FAILED, as_json=as_json)
+    except OSError as error:
+        if error.filename is None:  # whoever read our stdout has gone: typer's to end
+            raise
+        _end(LLMError(f"{error.filename}: {error.strerror}"), FAILED, as_json=as_json)
 
 
 def misuse(message: str) -> typer.BadParameter:

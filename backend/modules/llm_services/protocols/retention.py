@@ -30,8 +30,10 @@ class PurgesLedger(Protocol):
         """Take all content from a user's requests, and the user from them: ``user_id``,
         ``conversation_id``, ``context_data`` and trace ids. Tokens and cost stay.
 
-        Also requests that are still open: an answer that comes later is not stored. Call it when
-        the user makes no more requests. Pictures in ``LLM_MEDIA_DIR`` are not its business.
+        Rows that wait in the spool of this machine are brought to the database first, so that none
+        comes after it. Also requests that are still open are reached: an answer that comes later is
+        not stored. Call it when the user makes no more requests. Pictures in ``LLM_MEDIA_DIR`` are
+        not its business, nor are the ``.corrupt`` and ``.rejected`` files of a spool.
 
         Raises:
             LLMRecordingError: the database did not answer; what was done before is committed.

@@ -87,6 +87,11 @@ class LedgerWriter:
             self._stopping = False
             self._ensure_thread()
 
+    def drain(self) -> None:
+        """The same, now: also when the thread is waiting for something to do."""
+        self.begin()
+        self._inbox.put(None)
+
     def open(self, row: Mapping[str, Any]) -> Write:
         """Hand over an opening row. It is dropped if its ``done`` is cancelled in time."""
         owned = self._caretaker.owned(row) if self._caretaker else row

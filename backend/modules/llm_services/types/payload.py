@@ -40,9 +40,11 @@ class PurgeReport:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureReport:
     """What the erasure of a user did: how many of the user's requests lost content and user, and
-    how many were not reached within the budget.
+    how many were not reached within the budget. ``spooled`` rows, of anybody, still wait on this
+    machine's disk for the database: with such it is not ``finished``, and is to be called again.
     """
 
     erased: int
     remaining: int
     finished: bool
+    spooled: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -164,6 +165,16 @@ class Runtime:
     async def ledger_status(self) -> LedgerStatus:
         """How the ledger is doing."""
         return await asyncio.to_thread(self._writer.status)
+
+    async def drain(self, patience: float) -> int:
+        """Bring what waits in the spool to the database; how many rows still do after
+        ``patience`` seconds.
+        """
+        ends = time.monotonic() + patience
+        while (left := (await self.ledger_status()).spooled) and time.monotonic() < ends:
+            self._writer.drain()
+            await asyncio.sleep(_LEAVING / 40)
+        return left
 
     def enter(self) -> None:
         """Somebody on the running loop uses this runtime until `leave`."""

@@ -1,5 +1,6 @@
 """Forgetting, as the settings and the users want it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from modules.llm_services.types import ErasureReport, PurgeReport
 from modules.llm_services.use_cases.base import UseCases
 from modules.llm_services.wiring import running_loop
 
+_FOR_THE_SPOOL = 5.0  # seconds: a database that is there takes thousands of rows in one
 _budget = arguments.number(0, 86_400, above=True)
 
 
@@ -27,9 +29,10 @@ class RetentionUseCases(UseCases):
         """Forget a user. See `PurgesLedger.erase_user`."""
         user, seconds = arguments.uuid("user_id", user_id), _budget("budget", budget)
         running_loop()
+        spooled = await self._runtime.drain(min(seconds, _FOR_THE_SPOOL))
         report = await self._runtime.retention.erase(user, seconds)
         await self._runtime.remembering.clear(Selection(user=str(user)))
-        return report
+        return replace(report, spooled=spooled, finished=report.finished and not spooled)
 
 
 def _days_ago(days: int | None) -> datetime | None:
