@@ -5,13 +5,17 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+import typer
 
+from modules.llm_services.cli import running
+from modules.llm_services.cli.commands import batch, forgetting
 from modules.llm_services.cli.progress import progress
 from modules.llm_services.ids import uuid7
-from modules.llm_services.public import open_llm_services_admin
+from modules.llm_services.public import BatchStatusDTO, open_llm_services_admin
 from modules.llm_services.recording import spool_of
 from modules.llm_services.recording.lines import SpooledRow, line_of
 from modules.shared.db import get_engine
@@ -58,6 +62,9 @@ def test_purging_says_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
         1,
         "0 rows lost their content, 0 are gone, 2 left: run it again\n",
     )
+    monkeypatch.setattr(forgetting, "_SLICE", 1e-6)
+    assert run("purge", "--budget", "0.05").exit_code == 1
+    monkeypatch.setattr(forgetting, "_SLICE", 60)
     assert run("purge").stdout == "2 rows lost their content, 0 are gone\n"
     monkeypatch.setenv("LLM_ROW_RETENTION_DAYS", "30")
     assert answer("purge")["deleted"] == 2
@@ -280,6 +287,55 @@ def test_what_is_kept_of_a_batch_belongs_to_its_input(tmp_path: Path) -> None:
         kept.write_text(text)
         result = run("batch", "run", str(given), str(tmp_path / "out.jsonl"))
         assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+async def test_a_batch_is_waited_for() -> None:
+    """Looked at until it has ended."""
+    left = ["in_progress", "completed"]
+
+    class Vendor:
+        async def batch_status(self, name: str) -> BatchStatusDTO:
+            return BatchStatusDTO(
+                id=name,
+                status=left.pop(0),
+                total=1,
+                completed=0,
+                failed=0,
+                created_at=OLD,
+            )
+
+    vendor: Any = Vendor()
+    await batch._wait(vendor, "x", 0)
+    assert left == []
+
+
+def test_a_file_that_cannot_be_written_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """With its name; a reader of ours that has gone is typer's to end."""
+
+    async def refused() -> None:
+        raise PermissionError(13, "Permission denied", "out.jsonl")
+
+    async def gone() -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(typer.Exit):
+        running.run(refused)
+    assert "out.jsonl: Permission denied" in capsys.readouterr().err
+    with pytest.raises(BrokenPipeError):
+        running.run(gone)
+
+
+def test_models_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of all roles with prices, windows and ends; unknown is not 0."""
+    monkeypatch.setenv("LLM_ROLES__SMART", "openai:gpt-4o,anthropic:claude-x,house:m")
+    monkeypatch.setenv("LLM_PROVIDERS__HOUSE__BASE_URL", "http://127.0.0.1:9")
+    shown = run("models")
+    lines = [line.split("\t") for line in shown.stdout.splitlines()]
+    assert ["smart", "openai:gpt-4o", "2.5", "10", "128000", "2027-01-14"] in lines
+    assert ["smart", "house:m", "-", "-", "-", "-"] in lines
+    assert "anthropic: ANTHROPIC_API_KEY is not set" in shown.stderr
+    found = {one["model"]: one for one in answer("models") if one["role"] == "smart"}
+    assert (found["gpt-4o"]["input_cost"], found["m"]["input_cost"]) == ("2.5", None)
 
 
 def test_a_bar_is_shown_where_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:

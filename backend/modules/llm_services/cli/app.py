@@ -7,6 +7,7 @@ from .commands.ask import ask
 from .commands.budget import budget
 from .commands.doctor import doctor
 from .commands.forgetting import erase_user, purge
+from .commands.models import models
 from .commands.money import reconcile, recost
 from .commands.replays import compare, replay
 from .commands.usage import cost, usage
@@ -20,9 +21,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (ask, usage, cost, budget, replay, compare, recost, reconcile, purge, erase_user):
+for command in (
+    *(ask, usage, cost, budget, models, replay, compare),
+    *(recost, reconcile, purge, erase_user, doctor),
+):
     app.command()(command)
-app.command()(doctor)
 app.add_typer(logs.app, name="logs")
 app.add_typer(batch.app, name="batch")
 app.add_typer(cache.app, name="cache")

@@ -7,13 +7,14 @@ A unit that was used and has no price makes the whole price unknown: never too l
 
 from .overrides import PriceOverride, load_overrides
 from .prices import Price, PriceList
-from .table import TABLE_REF, newest_price, warm
+from .table import TABLE_REF, context_window, newest_price, warm
 
 __all__ = [
     "TABLE_REF",
     "Price",
     "PriceList",
     "PriceOverride",
+    "context_window",
     "load_overrides",
     "newest_price",
     "warm",

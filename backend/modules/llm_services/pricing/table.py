@@ -94,6 +94,13 @@ def newest_price(today: date) -> date | None:
     return max((start for start in starts if start and start <= today), default=None)
 
 
+def context_window(provider: str, model: str) -> int | None:
+    """How many tokens a model's prompt and answer may have together, if the table knows."""
+    with suppress(LookupError):
+        return _find(provider, (model,))[1].context_window
+    return None
+
+
 @lru_cache(_KNOWN_NAMES)
 def _find(provider: str, names: tuple[str, ...]) -> tuple[Provider, ModelInfo]:
     from genai_prices.data_snapshot import get_snapshot

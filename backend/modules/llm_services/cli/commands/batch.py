@@ -45,8 +45,7 @@ def run_batch(
     llm-services batch run requests.jsonl results.jsonl --model fast
     """
     work = _Batch(results, as_json=as_json)
-    failed = run(lambda: work.run(requests, model, feature, interval), as_json=as_json)
-    raise typer.Exit(FAILED if failed else 0)
+    run(lambda: work.run(requests, model, feature, interval), as_json=as_json)
 
 
 @app.command("status")
@@ -74,8 +73,7 @@ def collect(
     llm-services batch collect openai:batch_123 results.jsonl
     """
     work = _Batch(results, as_json=as_json)
-    failed = run(lambda: work.collect(batch_id), as_json=as_json)
-    raise typer.Exit(FAILED if failed else 0)
+    run(lambda: work.collect(batch_id), as_json=as_json)
 
 
 async def _status(batch_id: str, *, as_json: bool) -> None:
@@ -97,8 +95,8 @@ class _Batch:
     def __init__(self, results: Path, *, as_json: bool) -> None:
         self._results, self._as_json = results, as_json
 
-    async def run(self, given: Path, model: str | None, feature: str, interval: float) -> int:
-        """All of it; how many requests failed."""
+    async def run(self, given: Path, model: str | None, feature: str, interval: float) -> None:
+        """All of it."""
         from modules.llm_services.cli.batch_files import Progress
         from modules.llm_services.public import open_llm_services
 
@@ -106,19 +104,20 @@ class _Batch:
         async with open_llm_services() as llm:
             batch_id = await _handed_over(llm, given, kept, model, feature)
             await _wait(llm, batch_id, interval)
-            failed = await self._write(llm, batch_id)
+            counts = await self._write(llm, batch_id)
         kept.end()
-        return failed
+        self._told(batch_id, *counts)
 
-    async def collect(self, batch_id: str) -> int:
-        """The results alone; how many requests failed."""
+    async def collect(self, batch_id: str) -> None:
+        """The results alone."""
         from modules.llm_services.public import open_llm_services
 
         async with open_llm_services() as llm:
-            return await self._write(llm, batch_id)
+            counts = await self._write(llm, batch_id)
+        self._told(batch_id, *counts)
 
-    async def _write(self, llm: "LLMServicesProvider", batch_id: str) -> int:
-        """The results, whole or not at all; how many requests failed."""
+    async def _write(self, llm: "LLMServicesProvider", batch_id: str) -> tuple[int, int]:
+        """The results, whole or not at all; how many there are, and how many failed."""
         from modules.llm_services.cli.as_json import dumped
 
         part, failed, count = self._results.with_name(f"{self._results.name}.part"), 0, 0
@@ -127,12 +126,16 @@ class _Batch:
                 file.write(f"{dumped(_line(result))}\n")
                 count, failed = count + 1, failed + (result.error is not None)
         os.replace(part, self._results)
+        return count, failed
+
+    def _told(self, batch_id: str, count: int, failed: int) -> None:
         if self._as_json:
             said = {"id": batch_id, "results": self._results, "requests": count, "failed": failed}
             show_json("batch_results", said)
         else:
             write(f"{count} results, {failed} of them failed: {self._results}")
-        return failed
+        if failed:
+            raise typer.Exit(FAILED)
 
 
 async def _handed_over(

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from modules.llm_services.cli.options import AsJson, Feature, Tenant, User
-from modules.llm_services.cli.output import NOTHING, note, show_json, show_table
+from modules.llm_services.cli.output import note, show_json, show_table
 from modules.llm_services.cli.running import run
 
 _COLUMNS = ("scope", "whose", "period", "limit", "spent", "reserved", "left", "until")
@@ -60,6 +60,4 @@ def _amount(one: Any, part: str, unit: str) -> str:
     from modules.llm_services.cli.as_json import usd
 
     value = getattr(one, f"{part}_{unit}")
-    if value is None:
-        return NOTHING
     return f"{usd(value)} USD" if unit == "usd" else f"{value} tokens"
