@@ -15,7 +15,7 @@ from modules.llm_services.cli import running
 from modules.llm_services.cli.commands import batch, forgetting
 from modules.llm_services.cli.progress import progress
 from modules.llm_services.ids import uuid7
-from modules.llm_services.public import BatchStatusDTO, open_llm_services_admin
+from modules.llm_services.public import BatchState, BatchStatusDTO, open_llm_services_admin
 from modules.llm_services.recording import spool_of
 from modules.llm_services.recording.lines import SpooledRow, line_of
 from modules.shared.db import get_engine
@@ -291,7 +291,7 @@ def test_what_is_kept_of_a_batch_belongs_to_its_input(tmp_path: Path) -> None:
 
 async def test_a_batch_is_waited_for() -> None:
     """Looked at until it has ended."""
-    left = ["in_progress", "completed"]
+    left: list[BatchState] = ["in_progress", "completed"]
 
     class Vendor:
         async def batch_status(self, name: str) -> BatchStatusDTO:

@@ -39,18 +39,19 @@ def listed_models(runtime: Runtime) -> list[ListedModel]:
 
 def _models_of(runtime: Runtime, role: str) -> Iterator[ListedModel]:
     choice = resolve_model(runtime.config, runtime.providers, role)
-    for one in (choice, *choice.others):
-        end = retirement_of(one.provider, one.model)
+    others = ((other.provider, other.model) for other in choice.others)
+    for provider, model in ((choice.provider, choice.model), *others):
+        end = retirement_of(provider, model)
         yield ListedModel(
             role=role,
-            provider=one.provider,
-            model=one.model,
-            problem=problem_of(runtime.config, one.provider),
-            input_cost=_price(runtime.prices, one.provider, one.model, prompt=_TOKENS),
-            output_cost=_price(runtime.prices, one.provider, one.model, completion=_TOKENS),
-            context_window=context_window(one.provider, one.model),
-            retires_on=end and end.day,
-            instead=end and end.instead,
+            provider=provider,
+            model=model,
+            problem=problem_of(runtime.config, provider),
+            input_cost=_price(runtime.prices, provider, model, prompt=_TOKENS),
+            output_cost=_price(runtime.prices, provider, model, completion=_TOKENS),
+            context_window=context_window(provider, model),
+            retires_on=None if end is None else end.day,
+            instead=None if end is None else end.instead,
         )
 
 

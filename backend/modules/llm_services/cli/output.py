@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TextIO
+from typing import Literal, TextIO
 
 from .visible import one_line, visible
 
@@ -64,7 +64,8 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(columns):
         numbers = all(_NUMBER.fullmatch(row[place]) for row in rows)
-        table.add_column(name, justify="right" if numbers else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if numbers else "left"
+        table.add_column(name, justify=side, overflow="fold", no_wrap=name == "id")  # to be copied
     for row in rows:
         table.add_row(*map(Text, row))
     Console(file=sys.stdout, markup=False, highlight=False, emoji=False).print(table)

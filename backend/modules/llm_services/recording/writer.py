@@ -80,17 +80,16 @@ class LedgerWriter:
         self._lock = threading.Lock()
         _writers.add(self)
 
-    def begin(self) -> None:
-        """Look for rows that ended processes left in the spool, and write them."""
+    def begin(self, *, wake: bool = False) -> None:
+        """Look for rows that ended processes left in the spool, and write them; with ``wake`` at
+        once, also when the thread is waiting for something to do.
+        """
         self._drain.look_again()
         with self._lock:
             self._stopping = False
             self._ensure_thread()
-
-    def drain(self) -> None:
-        """The same, now: also when the thread is waiting for something to do."""
-        self.begin()
-        self._inbox.put(None)
+        if wake:
+            self._inbox.put(None)
 
     def open(self, row: Mapping[str, Any]) -> Write:
         """Hand over an opening row. It is dropped if its ``done`` is cancelled in time."""

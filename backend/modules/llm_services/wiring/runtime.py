@@ -172,7 +172,7 @@ class Runtime:
         """
         ends = time.monotonic() + patience
         while (left := (await self.ledger_status()).spooled) and time.monotonic() < ends:
-            self._writer.drain()
+            self._writer.begin(wake=True)
             await asyncio.sleep(_LEAVING / 40)
         return left
 
