@@ -11,7 +11,7 @@ HEAVY = frozenset(
     (
         *("openai", "instructor", "genai_prices", "tiktoken", "bpe_openai", "httpx", "httpx2"),
         *("aiohttp", "requests", "tenacity", "psycopg", "jiter", "alembic", "uvicorn"),
-        *("pydantic_settings", "dotenv", "anthropic", "google", "jinja2"),
+        *("pydantic_settings", "dotenv", "typer", "rich", "anthropic", "google", "jinja2"),
     )
 )
 

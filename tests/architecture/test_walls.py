@@ -65,6 +65,7 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
             "modules/llm_services/public.py",
             "def f(): from .testing import FakeLLMServices",
         ),
+        "product-imports-commands": ("modules/llm_services/doors.py", "from .cli import app"),
     },
     "floors of the providers": {
         "base-imports-formats": ("modules/llm_services/providers/base.py", "from . import formats"),
@@ -131,6 +132,10 @@ CANARIES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "shared": ("modules/shared/db.py", "from starlette.requests import Request"),
         "sibling-service": ("modules/content_creation/service.py", "import fastapi"),
         "usage-page": ("modules/llm_usage/service.py", "from fastapi import Request"),
+    },
+    "only the command line knows the terminal": {
+        "door": ("modules/llm_services/public.py", "import typer"),
+        "lazy": ("modules/llm_services/executor.py", "def f(): from rich import print"),
     },
     "only the testing kit knows pytest": {
         "kit": ("modules/llm_services/testing/fake.py", "import pytest"),
