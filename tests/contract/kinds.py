@@ -130,7 +130,7 @@ async def _tools_by_hand(llm: LLMServicesProvider) -> None:
 
 
 async def _replay(llm: LLMServicesProvider) -> None:
-    _, request_id = await llm.generate_response(MESSAGES, temperature=0.2)
+    _, request_id = await llm.generate_response(MESSAGES, model="gpt-4o-mini", temperature=0.2)
     await llm.replay(request_id, "gpt-4o")
 
 

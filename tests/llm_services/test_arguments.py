@@ -252,6 +252,8 @@ REFUSED_OPTIONS: list[tuple[str, Any]] = [
     ("context", {"a": "x" * 8_200}),
     *[("payload_mode", v) for v in ("some", "FULL", 1, ["none"])],
     *[("idempotency_key", v) for v in ("", "x" * 201, 5, "a\nb")],
+    *[("fallback", v) for v in ("fast", 5, [5], [""], ["x" * 151], ["fast"] * 21)],
+    *[("fallback_on", v) for v in ("failure", 5, ["bad luck"], [1], ["failure"] * 100)],
 ]
 ACCEPTED_OPTIONS: list[tuple[str, Any]] = [
     *[("top_p", v) for v in (0, 0.5, 1)],
@@ -278,6 +280,8 @@ ACCEPTED_OPTIONS: list[tuple[str, Any]] = [
     *[("context", v) for v in ({}, {"a": [1, None, {"b": "c"}]}, {"ä": "\x00"})],
     *[("payload_mode", v) for v in ("full", "redacted", "none")],
     *[("idempotency_key", v) for v in ("order-7", "x" * 200)],
+    ("fallback", ("fast", "openai:gpt-4o")),
+    ("fallback_on", frozenset({"failure", "quota"})),
 ]
 
 

@@ -113,7 +113,7 @@ async def test_processes_together_do_not_overshoot(roads: list[Road]) -> None:  
 @pytest.mark.parametrize("lenient", [False, True])
 async def test_without_the_books_nobody_knows(roads: list[Road], lenient: bool) -> None:  # noqa: F811, FBT001
     """An attempt that cannot be reserved is not made, unless what nobody knows is allowed."""
-    road = road_of(roads, 3, lenient=lenient)
+    road = road_of(roads, 3, lenient=lenient, patience=2)
 
     async def invoke(call: Call, attempt: Attempt) -> Reply:
         del call

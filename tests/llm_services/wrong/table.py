@@ -68,6 +68,8 @@ KINDS: Mapping[str, Wrong] = {
     "fallback": listed(MODELS, 8),
     "fallback_on": listed(word(), 20),
     "estimate_only": flag(),
+    "probe": flag(),
+    "exact_up_to": whole(0, 100_000),
     "temperature": number(0, 2),
     "max_tokens": whole(1, 2**31 - 1),
     "response_model": RESPONSE_MODELS,
@@ -236,7 +238,6 @@ ELSEWHERE: Mapping[tuple[str, str], Wrong] = {
     ("errors", "limit"): whole(1, 10_000),
     ("callers_of", "limit"): whole(1, 10_000),
     ("usage", "limit"): whole(1, 10_000),
-    ("latency", "exact_up_to"): whole(0, 100_000),
 }
 """Arguments that mean something else in one method."""
 
@@ -274,6 +275,7 @@ GOOD: Mapping[str, Mapping[str, Any]] = {
     "usage": {"by": "day"},
     "latency": {},
     "retiring": {},
+    "health": {},
     "cost_health": {},
     "refresh_daily_usage": {},
     "recost": {"from_day": date(2026, 11, 1), "to_day": date(2026, 11, 2)},

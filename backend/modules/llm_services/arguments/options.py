@@ -93,7 +93,8 @@ def _fallback(name: str, value: Any) -> tuple[str, ...]:
 
 def _reasons(name: str, value: Any) -> frozenset[str]:
     known = one_of(FallbackReason)
-    words = enumerate(items(name, value, _MOST_REASONS, "reasons"))
+    given = list(value) if isinstance(value, set | frozenset) else value
+    words = enumerate(items(name, given, _MOST_REASONS, "reasons"))
     return frozenset(known(f"{name}[{index}]", word) for index, word in words)
 
 

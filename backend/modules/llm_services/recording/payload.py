@@ -108,13 +108,11 @@ class _Cleaner:
         """JSON with each of its texts cleaned, the names in it, too."""
         if isinstance(value, str):
             return self.text(value)
-        if value is None or isinstance(value, int | float):
-            return value
-        if isinstance(value, dict | Mapping):
-            return {self.text(str(name)): self.value(item) for name, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
-        return value
+        if value is None or isinstance(value, int | float) or not isinstance(value, Mapping):
+            return value
+        return {self.text(str(name)): self.value(item) for name, item in value.items()}
 
     def text(self, text: str) -> str:
         """One text without files, keys and what is too long; redacted when that is wanted."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import chain
 
+from modules.llm_services import arguments
 from modules.llm_services.exceptions import LLMError, LLMRefusedError, LLMTruncatedError
 from modules.llm_services.roles import DEFAULT_ROLES, ModelChoice, resolve_model
 from modules.llm_services.types import LLMMessageDTO
@@ -17,7 +18,7 @@ from modules.llm_services.types.health import (
     ProviderHealth,
     SpoolHealth,
 )
-from modules.llm_services.wiring import problem_of, retiring_models
+from modules.llm_services.wiring import problem_of, retiring_models, running_loop
 
 from .text import TextUseCases
 
@@ -32,9 +33,10 @@ class HealthUseCases(TextUseCases):
 
     async def health(self, *, probe: bool = False) -> HealthReport:
         """How the module is doing. See `TellsHealth.health`."""
-        runtime = self._runtime
+        asks, runtime = arguments.yes_or_no("probe", probe), self._runtime
+        running_loop()
         database, spool = await asyncio.gather(runtime.pulse.feel(), runtime.ledger_status())
-        probes = await self._probes() if probe else ()
+        probes = await self._probes() if asks else ()
         providers = tuple(self._provider(name, probes) for name in self._names(probes))
         return HealthReport(
             status=self._status(database, SpoolHealth.model_validate(spool), providers),

@@ -27,6 +27,7 @@ from modules.llm_services.types.comparing import (
     ReplayOptions,
 )
 from modules.llm_services.types.paging import RequestFilter
+from modules.llm_services.wiring import running_loop
 
 from .base import in_thread
 from .comparing import answered, as_logged, estimated, summed
@@ -57,6 +58,7 @@ class ReplayUseCases(Conversations):
         models = {} if response_model is None else _by_name(response_model)
         wanted = self._wanted([arguments.uuid("request_id", request_id)], user_id, 1, whole=True)
         choice = None if model is None else self._runtime.choose(model)
+        running_loop()
         [row] = await self._rows(wanted)
         word = f"{row['provider']}:{row['model']}" if choice is None else _word(choice)
         try:
@@ -85,6 +87,7 @@ class ReplayUseCases(Conversations):
         most = checks.limit(limit, estimate_only=only)
         asked = checks.requests(requests, most)
         choices = [self._compared_model(index, word) for index, word in enumerate(words)]
+        running_loop()
         found = await self._rows(self._wanted(asked, user_id, most, whole=not only))
         rows, more = found[:most], len(found) > most
         if only:
