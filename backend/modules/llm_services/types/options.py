@@ -1,6 +1,7 @@
 """What callers may say about how to answer, as closed sets of keyword parameters."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Literal, TypedDict
 
 from .basic import JsonValue
@@ -53,7 +54,7 @@ class ToolRunOptions(AnsweringOptions, total=False):
     payload_mode: PayloadMode
     idempotency_key: str
     fallback: Sequence[str]
-    fallback_on: Sequence[FallbackReason]
+    fallback_on: Sequence[FallbackReason] | AbstractSet[FallbackReason]
 
 
 class GenerationOptions(ToolRunOptions, total=False):
