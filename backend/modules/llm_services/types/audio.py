@@ -1,23 +1,22 @@
 """Speech and transcripts."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias, TypedDict
+from typing import BinaryIO, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from .basic import JsonObject, JsonValue
-from .payload import PayloadMode
-from .routing import FallbackReason
+from .basic import JsonObject
+from .call_options import CallOptions, FallbackOptions
 
 AudioFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 AudioFile: TypeAlias = bytes | Path | BinaryIO
 """A recording of a caller: its bytes, a path, or a file that is open in binary mode."""
 
 
-class SpeechOptions(TypedDict, total=False):
+class SpeechOptions(CallOptions, total=False):
     """The closed set of keyword parameters of ``generate_audio``.
 
     ``instructions`` says how to speak (tone, pace, accent; not for ``tts-1``), ``speed`` is 0.25
@@ -28,17 +27,9 @@ class SpeechOptions(TypedDict, total=False):
 
     instructions: str
     speed: float
-    timeout: float
-    max_retries: int
-    feature: str
-    tenant: str
-    conversation_id: str
-    context: Mapping[str, JsonValue]
-    payload_mode: PayloadMode
-    idempotency_key: str
 
 
-class TranscriptionOptions(TypedDict, total=False):
+class TranscriptionOptions(CallOptions, FallbackOptions, total=False):
     """The closed set of keyword parameters of ``transcribe_audio``.
 
     ``temperature`` is 0 to 1. ``languages`` (that may be spoken, as ``en``) and ``keywords``
@@ -52,16 +43,6 @@ class TranscriptionOptions(TypedDict, total=False):
     temperature: float
     languages: Sequence[str]
     keywords: Sequence[str]
-    timeout: float
-    max_retries: int
-    feature: str
-    tenant: str
-    conversation_id: str
-    context: Mapping[str, JsonValue]
-    payload_mode: PayloadMode
-    idempotency_key: str
-    fallback: Sequence[str]
-    fallback_on: Sequence[FallbackReason]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from .basic import JsonValue
+from .call_options import RecordedOptions
 from .messages import LLMMessageDTO
 from .options import GenerationParameters
-from .payload import PayloadMode
 from .results import LLMResponseDTO
 
 BatchState = Literal[
@@ -41,7 +40,7 @@ class BatchRequest:
     parameters: GenerationParameters = field(default_factory=GenerationParameters)
 
 
-class BatchOptions(TypedDict, total=False):
+class BatchOptions(RecordedOptions, total=False):
     """The keyword parameters of ``submit_batch``.
 
     ``timeout`` (seconds) holds for each of its two steps, the upload and the order;
@@ -50,12 +49,6 @@ class BatchOptions(TypedDict, total=False):
     """
 
     timeout: float
-    max_retries: int
-    feature: str
-    tenant: str
-    conversation_id: str
-    context: Mapping[str, JsonValue]
-    payload_mode: PayloadMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,10 @@
 """What can be said about embeddings."""
 
-from collections.abc import Mapping, Sequence
-from typing import TypedDict
-
-from .basic import JsonValue
 from .cache import CacheScope
-from .payload import PayloadMode
-from .routing import FallbackReason
+from .call_options import CallOptions, FallbackOptions
 
 
-class EmbeddingOptions(TypedDict, total=False):
+class EmbeddingOptions(CallOptions, FallbackOptions, total=False):
     """The closed set of keyword parameters of ``generate_embeddings``.
 
     ``timeout`` (seconds, for the whole call with its requests and retries) and ``max_retries``
@@ -20,15 +15,5 @@ class EmbeddingOptions(TypedDict, total=False):
     another provider, for vectors of two models cannot be compared.
     """
 
-    timeout: float
-    max_retries: int
     cache: bool | float
     cache_scope: CacheScope
-    feature: str
-    tenant: str
-    conversation_id: str
-    context: Mapping[str, JsonValue]
-    payload_mode: PayloadMode
-    idempotency_key: str
-    fallback: Sequence[str]
-    fallback_on: Sequence[FallbackReason]

@@ -2,14 +2,13 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, TypeAlias
 
-from .basic import JsonObject, JsonValue
-from .payload import PayloadMode
-from .routing import FallbackReason
+from .basic import JsonObject
+from .call_options import CallOptions, FallbackOptions
 
 ImageBackground = Literal["auto", "opaque", "transparent"]
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -91,7 +90,7 @@ class GivenImages:
         return {**images, "mask": self.mask.omitted()} if self.mask else images
 
 
-class ImageOptions(TypedDict, total=False):
+class ImageOptions(CallOptions, FallbackOptions, total=False):
     """The closed set of keyword parameters of ``generate_image``.
 
     ``model`` is a role, ``provider:model`` or a model's name; by default the role ``image``.
@@ -109,16 +108,6 @@ class ImageOptions(TypedDict, total=False):
     output_compression: int
     moderation: ImageModeration
     resend: bool
-    timeout: float
-    max_retries: int
-    feature: str
-    tenant: str
-    conversation_id: str
-    context: Mapping[str, JsonValue]
-    payload_mode: PayloadMode
-    idempotency_key: str
-    fallback: Sequence[str]
-    fallback_on: Sequence[FallbackReason]
 
 
 class ImageEditOptions(ImageOptions, total=False):

@@ -1,13 +1,10 @@
 """What callers may say about how to answer, as closed sets of keyword parameters."""
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Literal, TypedDict
 
-from .basic import JsonValue
 from .cache import CacheScope
-from .payload import PayloadMode
-from .routing import FallbackReason
+from .call_options import FallbackOptions, KeyedOptions
 from .tools import Tool, ToolChoice
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -38,7 +35,7 @@ class GenerationParameters(AnsweringOptions, total=False):
     max_tokens: int
 
 
-class ToolRunOptions(AnsweringOptions, total=False):
+class ToolRunOptions(AnsweringOptions, KeyedOptions, FallbackOptions, total=False):
     """The keyword parameters of ``run_tools``: those of `GenerationOptions` for each of its rounds,
     without ``tools`` and ``timeout``, which it has as parameters of its own, and without ``cache``:
     what tools do and find changes.
@@ -46,15 +43,6 @@ class ToolRunOptions(AnsweringOptions, total=False):
 
     tool_choice: ToolChoice
     parallel_tool_calls: bool
-    max_retries: int
-    feature: str
-    tenant: str
-    conversation_id: str
-    context: Mapping[str, JsonValue]
-    payload_mode: PayloadMode
-    idempotency_key: str
-    fallback: Sequence[str]
-    fallback_on: Sequence[FallbackReason] | AbstractSet[FallbackReason]
 
 
 class GenerationOptions(ToolRunOptions, total=False):

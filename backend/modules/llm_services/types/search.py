@@ -1,13 +1,12 @@
 """Searching the web: what may be asked for, and what was found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
-from .basic import JsonObject, JsonValue
-from .payload import PayloadMode
-from .routing import FallbackReason
+from .basic import JsonObject
+from .call_options import CallOptions, FallbackOptions
 
 SearchRecency = Literal["day", "week", "month", "year"]
 SearchContextSize = Literal["low", "medium", "high"]
@@ -25,7 +24,7 @@ class SearchLocation(TypedDict, total=False):
     timezone: str
 
 
-class SearchOptions(TypedDict, total=False):
+class SearchOptions(CallOptions, FallbackOptions, total=False):
     """The closed set of keyword parameters of ``search_web`` and ``search_answers``.
 
     ``model`` is a role, ``provider:model`` or a model's name; by default the role ``search``.
@@ -47,16 +46,6 @@ class SearchOptions(TypedDict, total=False):
     recency: SearchRecency
     context_size: SearchContextSize
     resend: bool
-    timeout: float
-    max_retries: int
-    feature: str
-    tenant: str
-    conversation_id: str
-    context: Mapping[str, JsonValue]
-    payload_mode: PayloadMode
-    idempotency_key: str
-    fallback: Sequence[str]
-    fallback_on: Sequence[FallbackReason]
 
 
 class SearchCitation(BaseModel):
