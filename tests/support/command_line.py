@@ -26,10 +26,18 @@ def answer(*words: str, given: str | None = None) -> Any:
     return whole["data"]
 
 
+# A shell lets what it runs in the background ignore Ctrl-C, and its children with it.
+_LISTENING = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("modules.llm_services.cli", run_name="__main__")
+"""
+
+
 def start(*words: str) -> "subprocess.Popen[str]":
-    """``llm-services`` as a process with pipes."""
+    """``llm-services`` as a process with pipes, which Ctrl-C reaches."""
     return subprocess.Popen(
-        [sys.executable, "-m", "modules.llm_services.cli", *words],
+        [sys.executable, "-c", _LISTENING, *words],
         env={**os.environ, "PYTHONPATH": str(BACKEND)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
