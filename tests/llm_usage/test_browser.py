@@ -26,6 +26,7 @@ def address(sqlite_url: str) -> Iterator[str]:
     a_ledger()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()  # who comes before the server is up waits, and is not refused
         config = uvicorn.Config(usage_app(), log_level="warning", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
