@@ -135,6 +135,16 @@ async def test_locked_before_the_call(ledger: Ledger, locks: Callable[[], Lock])
     assert (await asyncio.to_thread(ledger.writer.status)).mode == "normal"
 
 
+async def test_a_loop_that_is_held_up_is_no_outage(ledger: Ledger) -> None:
+    """Calls whose rows the ledger has taken go on, however late their loop hears of it."""
+    calls = asyncio.create_task(ledger.calls(20))
+    while not ledger.writer._waiting:
+        await asyncio.sleep(0)
+    time.sleep(PATIENCE * 2)  # noqa: ASYNC251 - what thousands of calls that begin together do
+    await calls
+    await until(lambda: statuses() == ["completed"] * 20)
+
+
 async def test_nobody_waits_for_a_writer_that_is_stuck(ledger: Ledger, database_url: str) -> None:
     """A database that neither takes a row nor refuses it is given up by the callers' own clock."""
     free = asyncio.Event()

@@ -24,6 +24,8 @@ from .writes import Write
 
 logger = logging.getLogger(__name__)
 
+_HEARINGS = 5  # of one patience each
+_HELD_UP = 0.1  # seconds by which a timer is late when the loop had too much to do
 _UNSEEN = nullcontext()  # what a call is in that nobody watches
 
 
@@ -144,21 +146,38 @@ class Recorder:
     async def _open_freely(self, record: CallRecord, row: dict[str, Any]) -> None:
         write = self._writer.open(row)
         try:
-            async with asyncio.timeout(self._patience):
-                refusal = await write.done
-        except TimeoutError:
+            is_told = await self._in_time(write.done)
+        except asyncio.CancelledError:
+            write.done.cancel()
+            record.cancelled()
+            await self._close(record)
+            raise
+        if is_told:
+            refusal = write.done.result()
+        else:
             refusal = LLMRecordingError(
                 f"neither the ledger's database nor its spool took the row in {self._patience:g} s"
             )
             # The row may come to be although nobody waits for it any more: never leave it open.
+            write.done.cancel()
             record.failed(refusal)
             self._settle(record)
-        except asyncio.CancelledError:
-            record.cancelled()
-            await self._close(record)
-            raise
         if refusal is not None:
             raise refusal
+
+    async def _in_time(self, done: asyncio.Future[Any]) -> bool:
+        """Whether the ledger has said something, yes or no, while it was waited for.
+
+        Patience is for the ledger. While the loop itself is held up, by thousands of calls that
+        begin together, nobody waits: what the ledger said meanwhile is still to be heard.
+        """
+        loop, hearings, is_late = asyncio.get_running_loop(), _HEARINGS, True
+        while is_late and hearings and not done.done():
+            due = loop.time() + self._patience
+            await asyncio.wait((done,), timeout=self._patience)
+            is_late = loop.time() - due >= _HELD_UP
+            hearings -= 1
+        return done.done()
 
     async def _open_guarded(
         self, record: CallRecord, row: dict[str, Any], guarded: GuardedOpening
@@ -166,20 +185,21 @@ class Recorder:
         """The same for a row that the ledger may refuse. It never waits in the spool."""
         opening = guarded.open(row, record.reservation)
         try:
-            async with asyncio.timeout(self._patience):
-                refusal = await asyncio.shield(opening)
-        except TimeoutError:
-            refusal = LLMRecordingError(
-                f"the ledger's database did not take the row within {self._patience:g} s"
-            )
-            record.failed(refusal)
-            opening.add_done_callback(lambda _: self._settle(record))
+            is_told = await self._in_time(opening)
         except asyncio.CancelledError:
             record.cancelled()
             opening.add_done_callback(lambda _: self._settle(record))
             with CancelScope(shield=True):
                 await asyncio.wait((opening,), timeout=self._patience)
             raise
+        if is_told:
+            refusal = opening.result()
+        else:
+            refusal = LLMRecordingError(
+                f"the ledger's database did not take the row within {self._patience:g} s"
+            )
+            record.failed(refusal)
+            opening.add_done_callback(lambda _: self._settle(record))
         if isinstance(refusal, LLMBudgetExceededError):
             await self._refuse(record, row, refusal)
         if isinstance(refusal, LLMRecordingError) and self._may_go_uncounted(record):
