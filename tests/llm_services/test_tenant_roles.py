@@ -31,6 +31,35 @@ async def test_a_role_is_the_tenant_s_own_first(
     assert models == [*["gpt-4.1-mini"] * 2, *["gpt-4.1"] * 2, "gpt-4.1-mini"]
 
 
+@on_sqlite
+async def test_every_kind_of_call_has_the_tenant_s_models(
+    vendor: Sandbox, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures, searches, vectors, speech, transcripts and estimates as well."""
+    own = {
+        "FAST": "gpt-4.1-nano",
+        "IMAGE": "gpt-image-2-mini",
+        "SEARCH": "gpt-4.1-mini",
+        "EMBEDDING": "text-embedding-3-large",
+        "SPEECH": "tts-1",
+        "TRANSCRIPTION": "whisper-1",
+    }
+    for role, model in own.items():
+        monkeypatch.setenv(f"LLM_TENANT_ROLES__ACME__{role}", f"openai:{model}")
+    monkeypatch.setenv("LLM_ROLES__FAST", "gpt-4.1")
+    async with open_llm_services() as llm:
+        usual = llm.estimate_cost(RIVERS)
+        await llm.generate_embeddings(["lava"], tenant="acme")
+        with attribution(tenant="acme"):
+            assert llm.estimate_cost(RIVERS) < usual
+            await llm.generate_image("A volcano")
+            await llm.search_web(["lava"], fallback=["fast"])
+            sound, _ = await llm.generate_audio("Lava.", format="wav")
+            await llm.transcribe_audio(sound.data)
+    asked = [row["model"] for row in rows()]
+    assert asked == [own[r] for r in ("EMBEDDING", "IMAGE", "SEARCH", "SPEECH", "TRANSCRIPTION")]
+
+
 def test_tenants_may_be_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then their names keep their case, and may hold what no variable can."""
     monkeypatch.setenv("LLM_TENANT_ROLES", '{"Acme-1": {"fast": "openai:gpt-4.1"}}')

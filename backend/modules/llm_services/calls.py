@@ -214,6 +214,11 @@ def _attribution(user_id: object, given: Mapping[str, Any]) -> Attribution:
     return attributed(named)
 
 
+def tenant_of(given: Mapping[str, Any]) -> str | None:
+    """Whose roles hold: the tenant's that the call names, else of the attribution around it."""
+    return attributed({name: given[name] for name in given if name == "tenant"}).tenant
+
+
 def batch_calls(
     requests: object,
     user_id: object,

@@ -74,7 +74,7 @@ class LLMConfig(
     )
     tenant_roles: TenantRoles = Field(
         default_factory=dict,
-        description="What a role stands for in a tenant's conversations and batches: "
+        description="What a role stands for in a tenant's calls: "
         "`LLM_TENANT_ROLES__<TENANT>__<ROLE>=provider:model`; as JSON, names keep their case.",
     )
     model: str | None = also_named(

@@ -15,7 +15,7 @@ from modules.llm_services.idempotency import Settled
 from modules.llm_services.providers.base import Reply, SpeaksAndHears
 from modules.llm_services.providers.formats import wav
 from modules.llm_services.providers.formats.speech import joined, spoken_parts
-from modules.llm_services.roles import SPEECH_ROLE, TRANSCRIPTION_ROLE, ModelChoice
+from modules.llm_services.roles import SPEECH_ROLE, TRANSCRIPTION_ROLE
 from modules.llm_services.types import AudioPart, Call, Candidate, LLMMessageDTO
 from modules.llm_services.types.audio import (
     AudioFile,
@@ -48,8 +48,9 @@ class AudioUseCases(UseCases):
         **options: Unpack[SpeechOptions],
     ) -> tuple[GeneratedAudio, UUID]:
         """A text as sound. See `GeneratesAudio.generate_audio`."""
-        said, choice = checks.spoken_text(text), self._model(model, SPEECH_ROLE)
+        said = checks.spoken_text(text)
         given = arguments.options(options, checks.SPEECH_OPTIONS, _SPEECH)
+        choice = self._choose(SPEECH_ROLE if model is None else model, given)
         checks.check_speech_parameters(choice.model, given)
         audio_format = checks.audio_format(format)
         given |= {"voice": checks.voice(choice.model, voice), "format": audio_format}
@@ -69,8 +70,8 @@ class AudioUseCases(UseCases):
         **options: Unpack[TranscriptionOptions],
     ) -> tuple[Transcript, UUID]:
         """What is said in a recording. See `TranscribesAudio.transcribe_audio`."""
-        choice = self._model(model, TRANSCRIPTION_ROLE)
         given = arguments.options(options, checks.TRANSCRIPTION_OPTIONS, _TRANSCRIPTION)
+        choice = self._choose(TRANSCRIPTION_ROLE if model is None else model, given)
         given |= _checked(language=(checks.language, language), prompt=(checks.prompt, prompt))
         checks.check_transcription_parameters(choice.model, given)
         heard = await in_thread(recording, file)
@@ -82,9 +83,6 @@ class AudioUseCases(UseCases):
             checks.check_transcription_parameters(other.model, given)
 
         return await self._transcribe(self._followed(call, choice, given, fit), heard)
-
-    def _model(self, word: str | None, role: str) -> ModelChoice:
-        return self._runtime.choose(role if word is None else word)
 
     async def _voice(self, call: Call) -> SpeaksAndHears:
         provider = await self._runtime.provider(call.provider)

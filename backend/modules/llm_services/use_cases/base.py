@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from modules.llm_services.arguments import guarded
 from modules.llm_services.bulk import off_loop, weight
-from modules.llm_services.calls import CallArguments, build_call, candidates
+from modules.llm_services.calls import CallArguments, build_call, candidates, tenant_of
 from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.providers.base import LLMProvider
 from modules.llm_services.repo import ListedRow, LLMRequestRepo
@@ -46,6 +46,10 @@ class UseCases:
         size, order = guarded("messages", weight, asked.messages), self._runtime.router.order
         return await off_loop(size, build_call, operation, asked, config, providers, order)
 
+    def _choose(self, word: object, given: Mapping[str, Any]) -> ModelChoice:
+        """The model that a word means for the tenant whom a call is for."""
+        return self._runtime.choose(word, tenant_of(given))
+
     def _followed(
         self,
         call: Call,
@@ -59,7 +63,8 @@ class UseCases:
         if not choice.others and "fallback" not in given:
             return call
         runtime = self._runtime
-        others = candidates(choice, given, runtime.config, runtime.providers, runtime.router.order)
+        config = runtime.config.for_tenant(call.attribution.tenant)
+        others = candidates(choice, given, config, runtime.providers, runtime.router.order)
         return with_fallback(call, fitting(others, fit), given.get("fallback_on"))
 
     async def _route(

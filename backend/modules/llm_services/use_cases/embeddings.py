@@ -86,7 +86,7 @@ class EmbeddingUseCases(UseCases):
     ) -> Call:
         config = self._runtime.config
         given = arguments.options(options, checks.EMBEDDING_OPTIONS, _NAMED)
-        choice = self._runtime.choose(EMBEDDING_ROLE if model is None else model)
+        choice = self._choose(EMBEDDING_ROLE if model is None else model, given)
         if dimensions is not None:
             given["dimensions"] = checks.dimensions(choice.model, dimensions)
         given["texts"] = len(texts)

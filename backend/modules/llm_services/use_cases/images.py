@@ -91,7 +91,7 @@ class ImageUseCases(UseCases):
 
     def _image_call(self, operation: str, wish: ImageWish, logged: Mapping[str, Any]) -> Call:
         config, word = self._runtime.config, wish.options.get("model", IMAGE_ROLE)
-        choice = self._runtime.choose(word)
+        choice = self._choose(word, wish.options)
         standard = (config.image_quality, config.variable("image_quality"))
         said = arguments.image_parameters(choice.model, wish, *standard)
         prompt = arguments.image_prompt(wish.prompt, said.get("style_in_prompt"))

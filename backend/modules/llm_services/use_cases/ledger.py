@@ -5,6 +5,7 @@ from uuid import UUID
 
 from modules.llm_services import arguments
 from modules.llm_services.arguments import overview
+from modules.llm_services.calls import tenant_of
 from modules.llm_services.estimating import estimate
 from modules.llm_services.repo import LedgerPages
 from modules.llm_services.types import LLMMessageDTO, LLMRequestDTO
@@ -51,7 +52,7 @@ class LedgerUseCases(UseCases):
     def estimate_cost(self, messages: Sequence[LLMMessageDTO], model: str | None = None) -> float:
         """USD that a request will probably cost."""
         runtime = self._runtime
-        choice = runtime.choose(model)
+        choice = runtime.choose(model, tenant_of({}))
         said = arguments.messages(messages)
         cost = estimate(said, choice, runtime.config.max_tokens, runtime.prices, self._repo)
         self._end_read()

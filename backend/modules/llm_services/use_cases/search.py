@@ -81,7 +81,7 @@ class SearchUseCases(UseCases):
         config = self._runtime.config
         _require_switched_on(config)
         word, resend = given.pop("model", SEARCH_ROLE), given.pop("resend", False)
-        choice = self._runtime.choose(word)
+        choice = self._choose(word, given)
         said = {"context_size": config.web_search_context_size, **_cap(config), **given}
         messages = [_task(given), *(LLMMessageDTO(role="user", content=q) for q in queries)]
         call = special_call("search", choice, messages, user_id, said, config, resend=resend)

@@ -146,9 +146,11 @@ class Runtime:
             adapters.pop(name, None)
         return making.result()
 
-    def choose(self, word: object = None) -> ModelChoice:
+    def choose(self, word: object = None, tenant: str | None = None) -> ModelChoice:
         """See `resolve_model`: of a role's several models the one that is asked first."""
-        return resolve_model(self.config, self.providers, word, self.router.order)
+        return resolve_model(
+            self.config.for_tenant(tenant), self.providers, word, self.router.order
+        )
 
     async def costs_reader(self) -> ReadsCosts:
         """Reads what OpenAI bills; to be closed by whoever asks. Raises `LLMConfigurationError`."""
