@@ -26,6 +26,7 @@ from modules.llm_services.recording import (
 from modules.llm_services.recording.lines import SpooledRow, line_of
 from modules.llm_services.recording.record import CallRecord
 from modules.llm_services.recording.rows import opening_row, outcome
+from modules.llm_services.recording.store import Store
 from modules.llm_services.types import Call
 from modules.shared.db import engine_for, get_engine
 from sandbox import Sandbox
@@ -335,6 +336,24 @@ async def test_a_row_that_comes_last_is_not_cleared_away(
     await ledger.calls(1)
     lock.release()
     await until(lambda: statuses() == ["completed", "pending"])
+    assert await asyncio.to_thread(ledger.writer.close) == 0
+
+
+async def test_away_again_while_the_spool_is_drained(
+    database_url: str, tmp_path: Path, locks: Callable[[], Lock]
+) -> None:
+    """A database that was back, and takes no row after all, is away again; the row stays."""
+    spool = Spool(tmp_path / "rows")
+    spool.append([line_of(SpooledRow(opens=True, row=opening_row(CallRecord(a_call()), POLICY)))])
+    ledger = Ledger(spool)
+    lock = locks()
+    store = Store(ledger.writer._engine)
+    await asyncio.to_thread(ledger.writer._serve, store)
+    assert ledger.writer._away is not None
+    store.close()
+    lock.release()
+    ledger.writer.begin()
+    await until(lambda: statuses() == ["pending"])
     assert await asyncio.to_thread(ledger.writer.close) == 0
 
 
