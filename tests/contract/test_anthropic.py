@@ -1,6 +1,5 @@
 """What is Anthropic's own, from the public module to the sandbox that refuses what it refuses."""
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -17,10 +16,9 @@ from modules.llm_services.public import (
     LLMMessageDTO,
     LLMServicesProvider,
     TextPart,
-    open_llm_services,
 )
-from modules.shared.db import engine_for
 from sandbox import Sandbox
+from tests.contract.opening import opened_in
 
 from .kinds import HEARD, IMAGE, LOCATION, MESSAGES, SILENCE, Notes
 from .test_providers import RIVERS, WEATHER, get_weather, read, row
@@ -37,20 +35,13 @@ async def llm(
     sandbox_server: Sandbox, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[LLMServicesProvider]:
     """The module with nothing but Anthropic's usual variable for the key, and where it is."""
-    folder = tmp_path_factory.mktemp("anthropic")
-    shutil.copyfile(migrated_sqlite, folder / "backend.db")
-    url = f"sqlite:///{folder / 'backend.db'}"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_URL", url)
-        patch.setenv("LLM_SPOOL_DIR", str(folder / "spool"))
-        patch.setenv("LLM_WRITE_TIMEOUT", "20")
-        patch.setenv("LLM_PROVIDER", "anthropic")
-        patch.setenv("ANTHROPIC_API_KEY", KEY)
-        patch.setenv("LLM_PROVIDERS__ANTHROPIC__BASE_URL", sandbox_server.base_url)
-        async with open_llm_services() as opened:
-            yield opened
-    engine_for(url).dispose()
-    engine_for.cache_clear()
+    usual = {
+        "LLM_PROVIDER": "anthropic",
+        "ANTHROPIC_API_KEY": KEY,
+        "LLM_PROVIDERS__ANTHROPIC__BASE_URL": sandbox_server.base_url,
+    }
+    async with opened_in(tmp_path_factory.mktemp("anthropic"), migrated_sqlite, usual) as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ One module is opened for all of them, on one event loop: each test is a call and
 """
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -26,10 +25,9 @@ from modules.llm_services.public import (
     LLMServicesProvider,
     ObjectStream,
     TextStream,
-    open_llm_services,
 )
-from modules.shared.db import engine_for
 from sandbox import Sandbox
+from tests.contract.opening import opened_in
 
 from .wires import KEY, WIRES, model, variables, wire_of
 
@@ -61,19 +59,9 @@ async def llm(
     sandbox_server: Sandbox, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[LLMServicesProvider]:
     """The module with every provider pointed at the sandbox."""
-    folder = tmp_path_factory.mktemp("contract")
-    shutil.copyfile(migrated_sqlite, folder / "backend.db")
-    url = f"sqlite:///{folder / 'backend.db'}"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_URL", url)
-        patch.setenv("LLM_SPOOL_DIR", str(folder / "spool"))
-        patch.setenv("LLM_WRITE_TIMEOUT", "20")
-        for name, value in variables(sandbox_server.base_url.removesuffix("/v1")).items():
-            patch.setenv(name, value)
-        async with open_llm_services() as opened:
-            yield opened
-    engine_for(url).dispose()
-    engine_for.cache_clear()
+    wires = variables(sandbox_server.base_url.removesuffix("/v1"))
+    async with opened_in(tmp_path_factory.mktemp("contract"), migrated_sqlite, wires) as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)
