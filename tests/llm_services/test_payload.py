@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from modules.llm_services.arguments import options
 from modules.llm_services.exceptions import LLMBadRequestError, LLMConfigurationError
 from modules.llm_services.ids import uuid7
 from modules.llm_services.models import LLMRequest
 from modules.llm_services.public import open_llm_services
-from modules.llm_services.recording.payload import PayloadPolicy
+from modules.llm_services.recording.payload import PayloadPolicy, _Cleaner
 from modules.llm_services.recording.record import CallRecord
 from modules.llm_services.recording.rows import opening_row, outcome
 from modules.llm_services.recording.withheld import FACTS, numbers, without_content
@@ -177,6 +180,42 @@ def test_a_vendors_json_is_bounded_as_a_whole() -> None:
         "response_raw": {"omitted": True, "characters": 9_006},
         "payload_state": "truncated",
     }
+
+
+_KEYS = ('a "quoted" key', "back\\slash-and-ümlaut", "ollama")
+_PIECES = st.sampled_from(
+    [
+        *("plain words, ", "é", "\n", '"', "\\", "\\u0000", "\x00", "\ud800", "ollama", "x" * 400),
+        *("sk-proj-Abc123def456ghi789jkl012", "eyJhbGciOiJ.eyJzdWIiOiIxMjM0In0", BASE64),
+        *(BASE64[:500], "Bearer abcdefgh01234567ijkl", "-----BEGIN PRIVATE KEY-----", *_KEYS),
+    ]
+)
+_TEXTS = st.lists(_PIECES, max_size=4).map("".join)
+_JSON = st.recursive(
+    _TEXTS | st.none() | st.floats() | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(content=_JSON, answer=_TEXTS)
+def test_the_quick_look_misses_nothing(content: Any, answer: str) -> None:
+    """A row that is taken for plain is what cleaning each of its texts would have made of it."""
+    policy = PayloadPolicy(max_chars=1_500, keys=_KEYS)
+    row = {"context_data": content, "response_content": answer, "model": "gpt-4o"}
+    one_by_one = _Cleaner(policy, redact=False)
+    cleaned = {name: one_by_one.column(name, row[name]) for name in row.keys() - {"model"}}
+    stored = policy.stored(row, "full")
+    assert repr({name: stored[name] for name in cleaned}) == repr(cleaned)
+    assert stored["payload_state"] == ("truncated" if one_by_one.cut else "full")
+
+
+def test_what_the_caller_changes_afterwards_is_not_recorded() -> None:
+    """The row is written by another thread, and says what was so when the call was made."""
+    said = {"tags": ["a"]}
+    context = options({"context": said})["context"]
+    said["tags"].append("b")
+    assert context == {"tags": ["a"]}
 
 
 def test_plain_content_is_kept_as_it_is() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from modules.llm_services.exceptions import LLMInputError
@@ -83,7 +84,7 @@ def _context(name: str, value: Any) -> dict[str, Any]:
         raise LLMInputError(f"{name} must be a mapping, not {kind(value)}")
     said = dict(value)
     check_json(name, said, MAX_CONTEXT_BYTES)
-    return said
+    return deepcopy(said)  # what the caller changes afterwards is no part of this call
 
 
 def _fallback(name: str, value: Any) -> tuple[str, ...]:

@@ -14,9 +14,11 @@ from modules.llm_services.exceptions import LLMError
 from modules.llm_services.redaction import (
     Redactor,
     beginning_without_files,
+    is_plain,
     load_redactors,
     preview,
     storable_text,
+    traces_of,
     without_known_keys,
     without_personal_data,
     without_secrets,
@@ -45,6 +47,10 @@ class PayloadPolicy:
     max_chars: int = 65_536
     redactors: Sequence[Redactor] = ()
     keys: Sequence[str] = field(default=(), repr=False)
+    traces: Sequence[bytes] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "traces", traces_of(self.keys))
 
     def stored(
         self, row: Mapping[str, Any], mode: PayloadMode, error: LLMError | None = None
@@ -64,10 +70,10 @@ class PayloadPolicy:
 
     def _cleaned(self, row: Mapping[str, Any], mode: PayloadMode) -> dict[str, Any]:
         clean = _Cleaner(self, redact=mode == "redacted")
-        kept = {
-            name: value if name in FACTS else clean.column(name, value)
-            for name, value in row.items()
-        }
+        kept = dict(row)
+        content = {name: row[name] for name in row.keys() - FACTS}
+        if clean.redact or not is_plain(content, self.max_chars, self.traces):
+            kept.update((name, clean.column(name, value)) for name, value in content.items())
         for name, shown in _PREVIEWS.items():
             if name in kept:
                 kept[shown] = preview(_words(kept[name]))

@@ -5,7 +5,7 @@ import re
 
 _STEP = 256
 _SHORTEST = 512  # characters of what is taken for a file
-_LETTER = re.compile(r"[A-Za-z0-9+/_-]*")
+_LETTERS = re.compile(r"[A-Za-z0-9+/_-]*")
 _RUN = re.compile(
     r"(?:data:([\w.+/-]{1,80})(?:;[\w.=-]{1,40}){0,3};base64,)?([A-Za-z0-9+/_-]{512,}=*)"
 )
@@ -18,9 +18,7 @@ def without_encoded_files(text: str) -> str:
 
     Plain words, genomes and rows of one letter stay: encoded files mix cases and digits.
     """
-    if len(text) < _SHORTEST:
-        return text
-    return _RUN.sub(_described, text) if _may_hold_a_run(text) else text
+    return _RUN.sub(_described, text) if may_hold_a_file(text) else text
 
 
 def beginning_without_files(text: str, wanted: int) -> str:
@@ -43,12 +41,14 @@ def _end_of_word(text: str, start: int) -> int:
     return word.end() if word else len(text)
 
 
-def _may_hold_a_run(text: str) -> bool:
-    """Whoever looks at every 256th character does not miss 512 in a row."""
-    return any(
-        _LETTER.fullmatch(text, start, start + _STEP)
-        for start in range(0, len(text) - _STEP + 1, _STEP)
-    )
+def may_hold_a_file(text: str) -> bool:
+    """Whether there are 512 letters in a row. Whoever looks at every 256th does not miss them."""
+    if len(text) < _SHORTEST:
+        return False
+    for start in range(0, len(text) - _STEP + 1, _STEP):
+        if _LETTERS.fullmatch(text, start, start + _STEP):
+            return True
+    return False
 
 
 def _described(run: re.Match[str]) -> str:

@@ -5,7 +5,7 @@ answers, where ordinary words must stay: a known beginning, a length, and at lea
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 _MASK = "***"
 _SHORTEST_KEY = 12  # a configured "key" such as "ollama" is a word that prompts may hold
@@ -46,6 +46,12 @@ _FORMS = tuple(
     (start, re.compile(rf"(?<![\w-]){start}(?=[\w-]{{0,100}}\d)[\w-]{{{length},}}", re.ASCII))
     for start, length in _BEGINNINGS.items()
 ) + tuple((mark, re.compile(shape, re.ASCII)) for mark, shape in _SHAPES)
+
+
+def marks_of_keys(configured: Iterable[str] = ()) -> Iterator[str]:
+    """What a text holds that has a key in it; a text without any of them has none."""
+    yield from (key for key in configured if len(key) >= _SHORTEST_KEY)
+    yield from (mark for mark, _ in _FORMS)
 
 
 def without_known_keys(text: str, configured: Iterable[str] = ()) -> str:
