@@ -488,8 +488,8 @@ async def test_a_ledger_that_is_busy(
 async def test_a_writer_that_is_busy(llm: LLMServicesProvider, vendor: Sandbox) -> None:
     """Rows that nobody takes in time stop the batch, and none of them stays open."""
     runtime = llm._runtime  # type: ignore[attr-defined]
-    runtime.batches._ledger._patience = 0
-    with pytest.raises(LLMRecordingError, match="within 0 s"):
+    runtime._writer._patience = 0
+    with pytest.raises(LLMRecordingError, match="in 0 s"):
         await llm.submit_batch(PLANETS, model="gpt-4o")
     await runtime.close_ledger()
     assert vendor.journal() == []

@@ -36,14 +36,12 @@ class BatchLedger:
         engine: Engine,
         writer: LedgerWriter,
         *,
-        patience: float,
         policy: PayloadPolicy | None = None,
         log_calls: bool = False,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._engine = engine
         self._writer = writer
-        self._patience = patience
         self._policy = policy or PayloadPolicy()
         self._log_calls = log_calls
         self._telemetry = telemetry or Telemetry(enabled=False)
@@ -94,13 +92,7 @@ class BatchLedger:
         ]
 
     async def _written(self, writes: Sequence[Write]) -> None:
-        done, waiting = await asyncio.wait([write.done for write in writes], timeout=self._patience)
-        if waiting:
-            for future in waiting:  # the writer drops what nobody waits for any more
-                future.cancel()
-            raise LLMRecordingError(
-                f"the ledger's database did not take the rows within {self._patience:g} s"
-            )
+        done, _ = await asyncio.wait([write.done for write in writes])
         refusal = next((future.result() for future in done if future.result()), None)
         if refusal is not None:
             raise refusal
@@ -124,7 +116,7 @@ class BatchLedger:
             group = records[start : start + _GROUP]
             rows = await asyncio.to_thread(self._outcomes, group)
             writes = [self._settle(*one) for one in zip(group, rows, strict=True)]
-            await asyncio.wait([write.done for write in writes], timeout=self._patience)
+            await asyncio.wait([write.done for write in writes])
 
     def _outcomes(self, records: Sequence[CallRecord]) -> list[dict[str, Any]]:
         return [outcome(record, self._policy) for record in records]

@@ -146,23 +146,15 @@ class Recorder:
     async def _open_freely(self, record: CallRecord, row: dict[str, Any]) -> None:
         write = self._writer.open(row)
         try:
-            is_told = await self._in_time(write.done)
+            refusal = await write.done
         except asyncio.CancelledError:
-            write.done.cancel()
             record.cancelled()
             await self._close(record)
             raise
-        if is_told:
-            refusal = write.done.result()
-        else:
-            refusal = LLMRecordingError(
-                f"neither the ledger's database nor its spool took the row in {self._patience:g} s"
-            )
-            # The row may come to be although nobody waits for it any more: never leave it open.
-            write.done.cancel()
-            record.failed(refusal)
-            self._settle(record)
         if refusal is not None:
+            if write.given_up:  # it may come to be although nobody waits for it: leave none open
+                record.failed(refusal)
+                self._settle(record)
             raise refusal
 
     async def _in_time(self, done: asyncio.Future[Any]) -> bool:
@@ -219,7 +211,6 @@ class Recorder:
     async def _close(self, record: CallRecord) -> None:
         write = self._settle(record)
         with CancelScope(shield=True):
-            await asyncio.wait((write.done,), timeout=self._patience)
-        refusal = write.done.result() if write.done.done() else None
+            refusal = await write.done
         if refusal is not None:
             logger.error("the outcome of request %s is not recorded: %s", record.call.id, refusal)

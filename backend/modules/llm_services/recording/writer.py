@@ -30,6 +30,7 @@ from modules.llm_services.exceptions import LLMRecordingError
 from .caretaker import Caretaker
 from .drain import Drain
 from .engine import WRITER_THREAD
+from .lookout import Lookout
 from .spool import Spool
 from .spooler import Spooler
 from .status import LedgerStatus
@@ -78,6 +79,7 @@ class LedgerWriter:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._lookout: Lookout | None = None  # of the loop that handed over the last row
         _writers.add(self)
 
     def begin(self, *, wake: bool = False) -> None:
@@ -146,7 +148,7 @@ class LedgerWriter:
 
     def _put(self, row: Mapping[str, Any], *, opens: bool) -> Write:
         loop = asyncio.get_running_loop()
-        write = Write(opens, row, loop.create_future())
+        write = Write(opens, row, loop.create_future(), loop.time())
         with self._lock:
             if opens and self._away is not None and not self._away.retryable:
                 write.done.set_result(LLMRecordingError(str(self._away), retryable=False))
@@ -154,10 +156,12 @@ class LedgerWriter:
             self._waiting[write], self._stopping = None, False
             if self._away is None:
                 self._inbox.put(write)
-                write.overdue = loop.call_later(self._bound(), self._overdue, write)
             else:
                 self._spooler.put([write])
             self._ensure_thread()
+        if (lookout := self._lookout) is None or lookout.loop is not loop:
+            lookout = self._lookout = Lookout(loop, self._patience, self._bound, self._overdue)
+        lookout.over(write)
         return write
 
     def _bound(self) -> float:
@@ -170,8 +174,8 @@ class LedgerWriter:
         """
         return time.monotonic() - self._came_back < _TROUBLED
 
-    def _overdue(self, write: Write) -> None:
-        if not write.done.done():
+    def _overdue(self) -> None:
+        if self._away is None:
             self._go_away(LLMRecordingError("the ledger's database did not answer in time"))
 
     def _go_away(self, refusal: LLMRecordingError) -> None:

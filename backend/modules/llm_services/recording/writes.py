@@ -12,17 +12,25 @@ from modules.llm_services.exceptions import LLMRecordingError
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """A row that somebody handed over. ``done`` ends when it is durable, or with the refusal."""
+    """A row that somebody handed over, at ``since`` on the clock of their loop. ``done`` ends when
+    it is durable, or with the refusal, or when its caller has waited long enough.
+    """
 
     opens: bool
     row: Mapping[str, Any]
     done: "asyncio.Future[LLMRecordingError | None]"
-    overdue: asyncio.TimerHandle | None = None
+    since: float
+    given_up: bool = False
 
     @property
     def is_wanted(self) -> bool:
         """An opening row whose caller has gone is written by nobody; an outcome always is."""
-        return not (self.opens and self.done.cancelled())
+        return not (self.opens and (self.given_up or self.done.cancelled()))
+
+    def give_up(self, refusal: LLMRecordingError) -> None:
+        """Let the caller go. An outcome is written all the same, so nothing is amiss with it."""
+        self.given_up = True
+        self.done.set_result(refusal if self.opens else None)
 
 
 def tell(writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
@@ -37,7 +45,5 @@ def tell(writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
 
 def _wake(writes: Sequence[Write], refusal: LLMRecordingError | None) -> None:
     for write in writes:
-        if write.overdue is not None:
-            write.overdue.cancel()
         if not write.done.done():
             write.done.set_result(refusal)

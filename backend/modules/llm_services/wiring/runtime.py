@@ -111,7 +111,6 @@ class Runtime:
         rows = BatchLedger(
             ledger,
             self._writer,
-            patience=config.write_timeout,
             policy=policy,
             log_calls=config.log_requests,
             telemetry=telemetry,
