@@ -1,8 +1,8 @@
 """The one thread that writes a database's ledger, in groups when many callers wait.
 
 A caller hands over a row and awaits the commit that holds it. While one commit is under way the
-next rows gather, so that a thousand callers cost a few commits, and a lone caller one, without a
-timer. SQLite has one writer at a time anyway; free writers would only fight for its lock.
+next rows gather, so that a thousand callers cost a few commits, and a lone caller one, at once.
+SQLite has one writer at a time anyway; free writers would only fight for its lock.
 
 When the database refuses, or says nothing for too long, every row that waits goes to the spool,
 and so does every new one: the database is *away*. The thread then tries it from time to time,
@@ -14,13 +14,10 @@ import asyncio
 import atexit
 import logging
 import os
-import queue
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine
@@ -30,6 +27,7 @@ from modules.llm_services.exceptions import LLMRecordingError
 from .caretaker import Caretaker
 from .drain import Drain
 from .engine import WRITER_THREAD
+from .inbox import Inbox
 from .lookout import Lookout
 from .spool import Spool
 from .spooler import Spooler
@@ -39,7 +37,6 @@ from .writes import Write, tell
 
 logger = logging.getLogger(__name__)
 
-_GROUP = 500  # rows a transaction: bounds memory and how long the lock is held
 _IDLE = 10.0  # seconds without work after which the thread and its connection end
 _SHORTEST, _LONGEST = 0.2, 2.0  # seconds between two attempts at a database that is away
 _BOUND, _BOUND_AFTER_TROUBLE = 0.5, 0.1  # of the patience: a row is spooled after so long
@@ -70,8 +67,7 @@ class LedgerWriter:
         self._caretaker = caretaker
         self._drain = Drain(self._spool)
         self._spooler = Spooler(self._spool, self._end)
-        self._inbox: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
-        self._returned: list[Write] = []
+        self._inbox = Inbox()
         self._waiting: dict[Write, None] = {}
         self._away: LLMRecordingError | None = None
         self._came_back = -_TROUBLED
@@ -91,7 +87,7 @@ class LedgerWriter:
             self._stopping = False
             self._ensure_thread()
         if wake:
-            self._inbox.put(None)
+            self._inbox.wake()
 
     def open(self, row: Mapping[str, Any]) -> Write:
         """Hand over an opening row. It is dropped if its ``done`` is cancelled in time."""
@@ -141,7 +137,7 @@ class LedgerWriter:
                 self._ensure_thread()
             thread = self._thread
         if thread is not None:
-            self._inbox.put(None)
+            self._inbox.wake()
             thread.join(patience)
             if thread.is_alive() and self._waiting:
                 self._go_away(LLMRecordingError("the ledger's database did not answer in time"))
@@ -229,23 +225,12 @@ class LedgerWriter:
             self._end_thread()
 
     def _gather(self, seconds: float) -> list[Write]:
-        """Wait for something to do, then take all that waits; nothing after the given time."""
-        group, self._returned = self._returned, []
-        with suppress(queue.Empty):
-            if not group and (write := self._inbox.get(timeout=seconds)) is not None:
-                group.append(write)
-        group.extend(islice(self._handed_over(), max(_GROUP - len(group), 0)))
+        """What waits and is still wanted; nothing after the given time."""
+        group = self._inbox.take(seconds)
         unwanted = [write for write in group if not write.is_wanted]
         if unwanted:
             self._end(unwanted, None)
         return [write for write in group if write in self._waiting]
-
-    def _handed_over(self) -> Iterator[Write]:
-        """What waits by now."""
-        with suppress(queue.Empty):
-            while True:
-                if (write := self._inbox.get_nowait()) is not None:
-                    yield write
 
     def _write(self, store: Store, group: Sequence[Write]) -> None:
         written = store.write(group)
@@ -262,8 +247,7 @@ class LedgerWriter:
 
     def _try_again(self, store: Store) -> None:
         """Try a database that was away; when it is back, and has what was spooled, use it."""
-        with suppress(queue.Empty):
-            self._inbox.get(timeout=self._pause)
+        self._inbox.rest(self._pause)
         refusal = store.probe() or self._drain.own(store, to_the_end=False)
         if refusal is None:
             self._come_back()
@@ -279,7 +263,7 @@ class LedgerWriter:
         returned = self._spooler.take_back()
         with self._lock:
             if self._away is None:
-                self._returned = returned
+                self._inbox.put_back(returned)
             else:
                 self._spooler.put(returned)
         self._drain.look_again()
@@ -287,7 +271,7 @@ class LedgerWriter:
 
     def _end_thread(self) -> None:
         with self._lock:
-            if self._inbox.empty() and not self._returned:
+            if self._inbox.is_empty:
                 self._drain.release()
                 self._thread = None
 

@@ -20,6 +20,7 @@ _SECRET = re.compile(
 _SECRET_MARKS = ("sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "key-", "key_", "api-", "api_")
 _ENCODED = re.compile(r"[A-Za-z0-9+/_\\-]{256,}=*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -43,10 +44,6 @@ def storable_json(value: object) -> str:
     if "\\u0000" in text:  # an odd backslash before it: else it is plain text
         text = _ESCAPED_NUL.sub("\\1\N{REPLACEMENT CHARACTER}", text)
     return storable_text(text)
-
-
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _without_nan(value: object) -> object:

@@ -1,6 +1,7 @@
 """The recorder's SQL: it writes many rows at once and needs no ORM objects."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from modules.llm_services.types.budgets import Reservation
 
 from .budgets import book
 from .inserting import insert_unless_there
+from .prepared import prepared
 
 TABLE: Table = LLMRequest.metadata.tables[LLMRequest.__tablename__]
 
@@ -122,7 +124,9 @@ _SETTLE_IN_TIME, _SETTLE_LATE = map(_settle_statement, open_row())
 
 def insert_pending(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write opening rows. A row that is there already is left as it is."""
-    connection.execute(insert_unless_there(TABLE, connection.dialect.name), rows)
+    insert = insert_unless_there(TABLE, connection.dialect.name)
+    for names, alike in groupby(rows, key=tuple):  # spooled rows may be another version's
+        prepared(connection, insert, names).execute(connection, list(alike))
 
 
 def settle(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -132,7 +136,7 @@ def settle(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     free = [row for row in rows if row["reservation"] is None]
     if free:
-        connection.execute(_SETTLE, free)
+        prepared(connection, _SETTLE).execute(connection, free)
     bound = [row for row in rows if row["reservation"] is not None]
     if bound:
         booked = [one for row in bound for one in _settled_under_budget(connection, row)]
