@@ -21,6 +21,7 @@ from modules.llm_services.pricing import PriceList
 from modules.llm_services.types import Call, RecostReport, RequestStatus, Usage
 
 from .attempt import ANSWERED, AttemptRecord
+from .forking import transaction
 from .record import CallRecord
 from .rows import money
 
@@ -91,7 +92,7 @@ class Books:
                 )
             changes = list(self._changes(page.rows, tally))
             if changes and not dry_run:
-                with self._engine.begin() as connection:
+                with transaction(self._engine) as connection:
                     repo.write_prices(connection, changes)
         return page.next
 

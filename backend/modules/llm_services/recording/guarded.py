@@ -20,6 +20,7 @@ from modules.llm_services.types.budgets import Account, BudgetThreshold, Reserva
 
 from .budgets import crossed, exceeded, tell
 from .caretaker import Caretaker
+from .forking import transaction
 from .keys import KeyTakenError
 
 
@@ -94,14 +95,14 @@ class GuardedOpening:
         self, row: Mapping[str, Any], reservation: Reservation | None
     ) -> list[BudgetThreshold]:
         """The row and what it reserves, or neither."""
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             if not repo.open_with_key(connection, row):
                 raise _RefusedError(KeyTakenError("another request has this idempotency_key"))
             return [] if reservation is None else _reserved(connection, reservation)
 
     def _add(self, row: Mapping[str, Any], more: Reservation | None) -> list[BudgetThreshold]:
         """What an open row reserves besides. One that is settled holds nothing any more."""
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             if more is None or not repo.hold_more(connection, row["id"], more):
                 return []
             return _reserved(connection, more)
@@ -110,7 +111,7 @@ class GuardedOpening:
         """A budget that has no room for a call is used up, for all that matters."""
         if account is None:
             return []
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             return crossed(connection, [account], least=100)
 
 

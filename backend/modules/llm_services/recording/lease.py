@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from modules.llm_services import repo
 from modules.llm_services.repo import Owner
 
+from .forking import transaction
 from .watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -70,11 +71,11 @@ class Lease:
         return busy
 
     def _owners(self) -> list[Owner]:
-        with self._engine.connect() as connection:
+        with transaction(self._engine) as connection:
             return repo.owners(connection)
 
     def _beat(self) -> None:
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             repo.beat(connection, self.owner_id, host=socket.gethostname()[:255], pid=os.getpid())
 
     def _end(self, owner: Owner, reason: str) -> None:
@@ -82,13 +83,13 @@ class Lease:
         ended = 0
         while owner.has_rows and (count := self._interrupt(owner, message)):
             ended += count
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             repo.forget(connection, owner)
         if ended:
             logger.warning("%d open requests are settled as interrupted: %s", ended, reason)
 
     def _interrupt(self, owner: Owner, message: str) -> int:
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             return repo.interrupt(connection, owner, message, _GROUP)
 
     def _complain(self, error: Exception) -> None:

@@ -18,6 +18,7 @@ from modules.llm_services.exceptions import LLMRecordingError
 from modules.llm_services.repo import retention
 from modules.llm_services.types import ErasureReport, PurgeReport
 
+from .forking import transaction
 from .withheld import numbers, parameters_without_content
 
 T = TypeVar("T")
@@ -136,7 +137,7 @@ class _Run:
             await asyncio.sleep(_LONGER_PAUSE)
 
     def _transact(self, work: Callable[..., T], *arguments: Any) -> T:
-        with self._engine.begin() as connection:
+        with transaction(self._engine) as connection:
             retention.be_brief(connection)
             return work(connection, *arguments)
 

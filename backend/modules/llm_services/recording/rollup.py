@@ -9,6 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from modules.llm_services import repo
 from modules.llm_services.exceptions import LLMRecordingError
 
+from .forking import undivided
+
 _LONGEST_DAY = "5min"
 
 
@@ -36,7 +38,7 @@ class DailyUsageJob:
 
 def _days(connection: Connection, from_day: date | None, to_day: date | None) -> Sequence[date]:
     today = datetime.now(UTC).date()
-    with connection.begin():
+    with undivided, connection.begin():
         _take_your_time(connection)
         if from_day is None and to_day is None:
             return repo.stale_days(connection, today)
@@ -45,7 +47,7 @@ def _days(connection: Connection, from_day: date | None, to_day: date | None) ->
 
 
 def _refreshed(connection: Connection, day: date) -> bool:
-    with connection.begin():
+    with undivided, connection.begin():
         _take_your_time(connection)
         return repo.refresh_day(connection, day)
 

@@ -22,6 +22,7 @@ from modules.llm_services import repo
 from modules.llm_services.exceptions import LLMRecordingError
 from modules.llm_services.models import LLMRequest
 
+from .forking import undivided
 from .lines import Entry, SpooledRow
 
 logger = logging.getLogger(__name__)
@@ -105,10 +106,11 @@ class Store:
     def _transact(self, entries: Sequence[Entry]) -> Exception | None:
         """Whatever a driver raises is an answer to the callers: the thread must go on."""
         try:
-            if self._connection is None:
-                self._connection = self._engine.connect()
-            with self._connection.begin():
-                _apply(self._connection, entries)
+            with undivided:
+                if self._connection is None:
+                    self._connection = self._engine.connect()
+                with self._connection.begin():
+                    _apply(self._connection, entries)
         except Exception as error:  # noqa: BLE001 - it is handed on, not swallowed
             self._discard()
             return error
