@@ -1,6 +1,7 @@
 """All clients against one server, in alternation, each in a process of its own.
 
-``python -m benchmarks.calls.run [--quick] [--clients sdk,module] [--modes text] [--at-once 1,10]``
+``python -m benchmarks.calls.run [--quick] [--clients sdk,module] [--modes text] [--at-once 1,10]
+[--postgresql]``
 """
 
 import argparse
@@ -10,18 +11,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from .clients import CLIENTS, REFERENCE
+from tests.support.postgres import PostgresServer
+
+from .clients import CACHING, CLIENTS, REFERENCE
 from .environments import ROOT, python_of
 from .report import Cell, Figures, write
 
-MODES = ("text", "stream", "structured")
+MODES = ("text", "stream", "structured", "cache")
 CONCURRENCIES = (1, 10, 100)
-CALLS = {"text": 600, "stream": 150, "structured": 400}
+CALLS = {"text": 600, "stream": 150, "structured": 400, "cache": 1_500}
 QUICK = 4  # a quick run makes a quarter of the calls, in one round
 
 
@@ -64,13 +67,12 @@ def measured(run: Run, url: str, environment: Mapping[str, str]) -> Cell | None:
     return Cell(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path, url: str | None = None) -> dict[str, str]:
     """A fresh ledger, and nobody's telemetry or price lists from the network."""
-    url = os.environ.get("BENCH_DATABASE_URL") or f"sqlite:///{folder / 'ledger.db'}"
     quiet = {
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "LANGCHAIN_TRACING_V2": "false",
-        "DATABASE_URL": url,
+        "DATABASE_URL": url or f"sqlite:///{folder / 'ledger.db'}",
         "LLM_SPOOL_DIR": str(folder / "spool"),
         "PYTHONPATH": f"{ROOT / 'backend'}{os.pathsep}{ROOT}",
     }
@@ -93,6 +95,7 @@ def plan(
         Run(client, mode, number, max(CALLS[mode] // share, number), messages)
         for mode, number, messages in rows
         for client in clients
+        if mode != "cache" or client in CACHING
     ]
 
 
@@ -104,13 +107,18 @@ def main() -> None:
     parser.add_argument("--clients", default=",".join(CLIENTS))
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--at-once", default=",".join(map(str, CONCURRENCIES)))
+    parser.add_argument(
+        "--postgresql", action="store_true", help="the ledger on a server of its own"
+    )
     parser.add_argument("--to", type=Path, default=ROOT / "benchmarks" / "results")
     said = parser.parse_args()
     at_once = [int(number) for number in said.at_once.split(",")]
     runs = plan(said.clients.split(","), said.modes.split(","), at_once, quick=said.quick)
     cells: dict[Run, list[Cell]] = {run: [] for run in runs}
-    with tempfile.TemporaryDirectory() as folder, server() as url:
-        environ = environment(Path(folder))
+    database = PostgresServer() if said.postgresql else nullcontext()
+    with tempfile.TemporaryDirectory() as folder, server() as url, database as postgres:
+        own = postgres.url(postgres.create_database()) if postgres else None
+        environ = environment(Path(folder), own)
         for number in range(1 if said.quick else said.rounds):
             for run in runs:
                 print(f"round {number + 1}: {run}", file=sys.stderr)

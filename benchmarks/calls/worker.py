@@ -43,10 +43,14 @@ def _call(client: Client, mode: str, messages: Messages) -> Callable[[], Awaitab
     async def structured() -> None:
         _require((await client.structured(messages)).number == "17")
 
+    async def cache() -> None:
+        _require(bool(await client.cached(messages)))
+
     calls: dict[str, Callable[[], Awaitable[None]]] = {
         "text": text,
         "stream": stream,
         "structured": structured,
+        "cache": cache,
     }
     return calls[mode]
 

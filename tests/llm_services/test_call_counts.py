@@ -20,9 +20,9 @@ from benchmarks.calls.server import Connection
 from modules.llm_services.public import LLMMessageDTO, LLMServicesProvider, open_llm_services
 
 CALLS = 15
-MOST = {"text": 2_650, "stream": 8_600, "structured": 2_850, "cache hit": 1_400}
+MOST = {"text": 1_475, "stream": 7_250, "structured": 1_620, "cache hit": 910}
 """Function calls, Python's and C's, that one call may take on the loop's thread."""
-KEPT = 90
+KEPT = 120
 """Blocks of memory that a call may leave behind, on average: what caches learn, and no more."""
 SAID = [
     LLMMessageDTO(role="system", content="You are a geologist."),
@@ -110,6 +110,7 @@ async def test_a_call_takes_no_more_than_it_did(
         gc.collect()
         before = sys.getallocatedblocks()
         taken = [await _counted(lambda: make(llm)) for _ in range(CALLS)]
+        await asyncio.sleep(0.2)  # until the ledger's lookout forgets rows that are written
         gc.collect()
         left = (sys.getallocatedblocks() - before) / CALLS
     assert median(taken) <= MOST[kind]

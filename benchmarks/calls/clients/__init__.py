@@ -23,6 +23,8 @@ CLIENTS: Mapping[str, str] = {
 """The file of each client, and what the tables call it."""
 
 REFERENCE = "sdk"
+CACHING = frozenset({"module", "langchain"})
+"""Clients with a cache that they bring along; litellm's needs its proxy's dependencies."""
 
 
 class Client(Protocol):
@@ -38,6 +40,10 @@ class Client(Protocol):
 
     async def structured(self, messages: Messages) -> Any:
         """An answer as an `Invoice`."""
+        ...
+
+    async def cached(self, messages: Messages) -> str:
+        """The answer to what was asked before. Not every client has a cache."""
         ...
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from langchain_core.caches import InMemoryCache
 from langchain_openai import ChatOpenAI
 
 from benchmarks.calls.invoice import Invoice
@@ -18,6 +19,9 @@ class LangChain:
             model=MODEL, api_key="sk-bench", base_url=base_url, stream_usage=True
         )
         self._object: Any = self._model.with_structured_output(Invoice)
+        self._cached: Any = ChatOpenAI(
+            model=MODEL, api_key="sk-bench", base_url=base_url, cache=InMemoryCache()
+        )
 
     async def text(self, messages: Messages) -> str:
         """`ainvoke`."""
@@ -34,6 +38,11 @@ class LangChain:
     async def structured(self, messages: Messages) -> Any:
         """`with_structured_output`."""
         return await self._object.ainvoke(list(messages))
+
+    async def cached(self, messages: Messages) -> str:
+        """`ainvoke` with an `InMemoryCache`."""
+        answer = await self._cached.ainvoke(list(messages))
+        return str(answer.content)
 
     async def close(self) -> None:
         """It has nothing to close."""

@@ -42,6 +42,11 @@ class Module:
         )
         return made
 
+    async def cached(self, messages: Messages) -> str:
+        """`generate_response` of what was asked before: a row of its own, two writes."""
+        answer, _ = await self._llm.generate_response(_said(messages), model=MODEL, cache=True)
+        return answer.content
+
     async def close(self) -> None:
         """Write what waits and close."""
         await self._stack.aclose()
