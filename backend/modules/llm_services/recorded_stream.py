@@ -100,14 +100,14 @@ class RecordedStream:
         """The next piece. Raises `LLMError` when the stream breaks, with the text so far."""
         piece, self._first = self._first, None
         if piece is None and self.reply is None and self._error is None:
-            piece = await self._next()
+            piece = self._ready() or await self._next()
         if piece is None:
             raise StopAsyncIteration
         return piece
 
     async def _next(self) -> StreamEvent | None:
         try:
-            piece = self._ready() or await self._within_deadline()
+            piece = await self._within_deadline()
         except LLMError as error:
             await self._failed(error)
             raise

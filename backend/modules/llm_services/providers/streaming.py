@@ -82,14 +82,14 @@ class ProviderStream:
 
     def ready(self) -> StreamEvent | None:
         """A piece that has come already. What is wrong with it is for `__anext__` to say."""
-        try:
-            return self._ready()
-        except LLMError as error:
-            self._broken = error
-            return None
+        if not self._waiting:
+            self._read_arrived()
+        return self._waiting.popleft() if self._waiting else None
 
     async def _next(self) -> StreamEvent:
-        while (piece := self._ready()) is None:
+        while (piece := self.ready()) is None:
+            if self._broken is not None:
+                raise self._broken
             if self._reader.done or self._early or not await self._more():
                 break
         if piece is not None:
@@ -97,23 +97,24 @@ class ProviderStream:
         self.reply = await self._whole(self._early or self._reader.reply())
         raise StopAsyncIteration
 
-    def _ready(self) -> StreamEvent | None:
-        """Event by event: what comes before one that is broken is handed on first."""
-        if self._broken is not None:
-            raise self._broken
-        while not (self._waiting or self._reader.done):
-            event = self._large or self._event()
-            if event is None or len(event.data) >= LARGE:
-                self._large = event
-                return None
-            self._waiting.extend(self._reader.feed(event))
-        return self._waiting.popleft() if self._waiting else None
-
-    def _event(self) -> ServerEvent | None:
+    def _read_arrived(self) -> None:
+        """Read the events that have come, up to one that is large or broken: what comes before it
+        is handed on first.
+        """
+        if self._large or self._broken or self._reader.done:
+            return
         try:
-            return next(self._arrived, None)
+            for event in self._arrived:
+                if len(event.data) >= LARGE:
+                    self._large = event
+                    break
+                self._waiting.extend(self._reader.feed(event))
+                if self._reader.done:
+                    break
         except EventTooLongError:
-            raise LLMBadResponseError("an event of the stream is too long") from None
+            self._broken = LLMBadResponseError("an event of the stream is too long")
+        except LLMError as error:
+            self._broken = error
 
     async def _more(self) -> bool:
         """Read a large event, or wait for bytes; whether there was either."""

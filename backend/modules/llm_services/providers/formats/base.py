@@ -97,17 +97,17 @@ class BinaryFormat:
     limit: int
 
 
-def decode(body: bytes) -> JsonObject:
+def decode(body: bytes, what: str = "answer") -> JsonObject:
     """The JSON object of a success reply. Raises `LLMBadResponseError` for anything else."""
     try:
         value = _loads(body)
     except (ValueError, RecursionError) as error:
         raise LLMBadResponseError(
-            "the provider's answer is not JSON", maybe_billed=True, response_body=_excerpt(body)
+            f"the provider's {what} is not JSON", maybe_billed=True, response_body=_excerpt(body)
         ) from error
     if not isinstance(value, dict):
         raise LLMBadResponseError(
-            f"the provider's answer is a JSON {type(value).__name__}, not an object",
+            f"the provider's {what} is a JSON {type(value).__name__}, not an object",
             maybe_billed=True,
             response_body=_excerpt(body),
         )

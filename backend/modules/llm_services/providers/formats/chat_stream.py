@@ -45,15 +45,14 @@ class ChatReader:
         value = event_json(event)
         if value.get("error"):
             raise error_for_status(status_of(value) or _SERVER_ERROR, {}, value, "")
-        known = {name: item for name, item in value.items() if item is not None}
-        self._around.update((name, known[name]) for name in known if name != "choices")
-        if isinstance(known.get("x_groq"), Mapping) and known["x_groq"].get("usage"):
-            self._around["usage"] = known["x_groq"]["usage"]
-        choices = value.get("choices")
+        choices = value.pop("choices", None)
+        self._around.update({name: item for name, item in value.items() if item is not None})
+        if isinstance(groq := value.get("x_groq"), Mapping) and groq.get("usage"):
+            self._around["usage"] = groq["usage"]
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
             return ()
         self._finish_reason = choices[0].get("finish_reason") or self._finish_reason
-        return list(self._pieces(choices[0].get("delta") or {}))
+        return self._pieces(choices[0].get("delta") or {})
 
     def reply(self) -> Reply | None:
         """See `StreamReader.reply`. A finish reason is the end, with or without ``[DONE]``."""
@@ -67,10 +66,16 @@ class ChatReader:
         choice = {"index": 0, "message": message, "finish_reason": self._finish_reason}
         return chat.reply({**self._around, "object": "chat.completion", "choices": [choice]})
 
-    def _pieces(self, delta: Mapping[str, Any]) -> Iterator[StreamEvent]:
+    def _pieces(self, delta: Mapping[str, Any]) -> list[StreamEvent]:
+        pieces: list[StreamEvent] = []
         if said := _said(delta.get("content")):
             self._said.append(said)
-            yield TextDelta(said)
+            pieces.append(TextDelta(said))
+        if said and len(delta) == 1:  # nearly every piece of an answer
+            return pieces
+        return [*pieces, *self._others(delta)]
+
+    def _others(self, delta: Mapping[str, Any]) -> Iterator[StreamEvent]:
         if isinstance(delta.get("refusal"), str) and delta["refusal"]:
             self._refusal += delta["refusal"]
             yield TextDelta(delta["refusal"])

@@ -1,13 +1,12 @@
 """Server-sent events from bytes, as the WHATWG standard frames them (§9.2.6, without ``retry``)."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_EVENT_BYTES = 16 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
+class ServerEvent(NamedTuple):
     """One event: its name (empty when it has none) and its data."""
 
     name: str
@@ -25,7 +24,9 @@ class EventReader:
     """
 
     def __init__(self) -> None:
-        self._rest, self._name, self._data = b"", b"", bytearray()
+        self._rest, self._name = b"", b""
+        self._data: list[bytes] = []  # lines of the event that has begun
+        self._size = 0  # of them
 
     def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
         """The events that end in this piece of the body. Raises `EventTooLongError`."""
@@ -34,27 +35,32 @@ class EventReader:
             if line[-1:] == b"\r":
                 line = line[:-1]  # noqa: PLW2901
             if line[:6] == b"data: ":  # nearly every line that says something
-                self._data += line[6:] + b"\n"
+                self._data.append(line[6:])
+                self._size += len(line)
+            elif line[:7] == b"event: ":
+                self._name = line[7:]
             elif line:
                 self._field(line)
             elif (event := self._event()) is not None:
                 yield event
-        if max(len(self._rest), len(self._data)) > MAX_EVENT_BYTES:
+        if max(len(self._rest), self._size) > MAX_EVENT_BYTES:
             raise EventTooLongError
 
     def _event(self) -> ServerEvent | None:
-        """The event that an empty line ends, if there was any."""
-        name, data = self._name, self._data
-        self._name, self._data = b"", bytearray()
-        if len(data) > MAX_EVENT_BYTES:
+        """The event that an empty line ends, if it has said anything."""
+        name, data, size = self._name, self._data, self._size
+        self._name, self._data, self._size = b"", [], 0
+        if size > MAX_EVENT_BYTES:
             raise EventTooLongError
-        return ServerEvent(name.decode("utf-8", "replace"), bytes(data[:-1])) if data else None
+        said = data[0] if len(data) == 1 else b"\n".join(data)
+        return ServerEvent(name.decode("utf-8", "replace"), said) if data else None
 
     def _field(self, line: bytes) -> None:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
-            self._data += value + b"\n"
+            self._data.append(value)
+            self._size += len(line)
         elif field == b"event":
             self._name = value
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from modules.llm_services.exceptions import LLMBadResponseError
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.types import JsonObject
 from modules.llm_services.types.stream import StreamEvent
@@ -33,9 +32,4 @@ class StreamReader(Protocol):
 
 def event_json(event: ServerEvent) -> JsonObject:
     """An event's data. Raises `LLMBadResponseError` when it is not a JSON object."""
-    try:
-        return decode(event.data)
-    except LLMBadResponseError as error:
-        error.message = error.message.replace("answer", "stream")
-        error.args = (error.message,)
-        raise
+    return decode(event.data, "stream")
