@@ -1,6 +1,7 @@
 """Megabytes, and code that is not ours, keep nobody waiting: they are worked on in threads."""
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,11 @@ from modules.llm_services import bulk, recorded_stream, tokens
 from modules.llm_services.limits.rules import demand
 from modules.llm_services.providers import openai, streaming
 from modules.llm_services.public import BatchRequest, LLMMessageDTO, open_llm_services
-from modules.llm_services.redaction import beginning_without_files, without_encoded_files
+from modules.llm_services.redaction import (
+    beginning_without_files,
+    binaries,
+    without_encoded_files,
+)
 from modules.llm_services.use_cases import streams
 from tests.llm_services.test_openai_provider import FIRST, GOOD, a_call, provider
 from tests.llm_services.test_payload import BASE64
@@ -233,3 +238,25 @@ def test_a_long_text_is_estimated_piece_by_piece() -> None:
     text = "Rivers carry sand to the sea. " * 5_000
     once = tokens._estimated_tokens(text)
     assert tokens.estimate_text_tokens(text) == pytest.approx(once, rel=0.01)
+
+
+def test_files_are_found_in_pieces_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search through megabytes gives nobody else a turn."""
+    monkeypatch.setattr(binaries, "_PIECE", 7)
+    letters = "[A-Za-z0-9+/_-]"
+    data_url = r"data:([\w.+/-]{1,80})(?:;[\w.=-]{1,40}){0,3};base64,"
+    at_once = re.compile(rf"(?:{data_url})?({letters}{{512,}}=*)")
+    half = BASE64[: len(BASE64) // 2]
+    heads = ["data:image/png;base64,", "data:a;b=c;base64,", "data:;base64,", "data:", ";base64,"]
+    pieces = st.sampled_from([*heads, BASE64, half, "A" * 600, "a" * 200, "=", " ", ",", "河"])
+
+    def told(run: re.Match[str]) -> str:
+        described = without_encoded_files(run[2])
+        return described.replace("base64", run[1] or "base64") if described != run[2] else run[0]
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.lists(pieces, max_size=12).map("".join))
+    def check(text: str) -> None:
+        assert without_encoded_files(text) == at_once.sub(told, text)
+
+    check()

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import anyio
 import pytest
 from sqlalchemy import Engine, create_engine, event
 
+from modules.llm_services.bulk import LARGE
 from modules.llm_services.exceptions import (
     LLMConfigurationError,
     LLMError,
@@ -25,7 +27,14 @@ from modules.llm_services.executor import Executor
 from modules.llm_services.ids import uuid7
 from modules.llm_services.pricing import PriceList
 from modules.llm_services.providers.base import Attempt, Reply
-from modules.llm_services.recording import LedgerWriter, Recorder, Spool, ledger_engine
+from modules.llm_services.recording import (
+    LedgerWriter,
+    Recorder,
+    Spool,
+    ledger_engine,
+    recorder,
+)
+from modules.llm_services.recording.rows import outcome
 from modules.llm_services.recording.writer import _close_all
 from modules.llm_services.types import Call, LLMMessageDTO, Usage
 from modules.shared.db import engine_for, get_engine
@@ -103,6 +112,37 @@ async def test_the_row_is_there_before_anything_is_sent(executor: Executor) -> N
     assert seen == ["pending"]
     assert statuses() == ["completed"]
     assert outcome.usage == Usage(prompt_tokens=10, completion_tokens=2)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_a_large_answer_is_cleaned_in_a_thread(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch, *, is_cancelled: bool
+) -> None:
+    """And recorded even if its caller is cancelled while that lasts."""
+    at_work, goes_on, places = threading.Event(), threading.Event(), []
+
+    def cleaned(*args: Any) -> dict[str, Any]:
+        places.append(threading.get_ident())
+        at_work.set()
+        assert goes_on.wait(30)
+        return outcome(*args)
+
+    async def much(call: Call, attempt: Attempt) -> Reply:
+        return replace(await answer(call, attempt), text="x" * LARGE)
+
+    monkeypatch.setattr(recorder, "outcome", cleaned)
+    call = asyncio.ensure_future(executor.run(a_call(), much))
+    assert await asyncio.to_thread(at_work.wait, 30)
+    if is_cancelled:
+        call.cancel()
+    goes_on.set()
+    [ended] = await asyncio.gather(call, return_exceptions=True)
+    assert isinstance(ended, asyncio.CancelledError) is is_cancelled
+    await until(lambda: statuses() == ["completed"])
+    assert [place == threading.get_ident() for place in places] == [False, True][: len(places)]
+    assert len(places) == 1 + is_cancelled
+    assert rows()[0]["payload_state"] == "truncated"
 
 
 async def test_rows_that_wait_share_a_commit(executor: Executor, own_engine: Engine) -> None:

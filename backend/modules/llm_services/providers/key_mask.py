@@ -14,6 +14,7 @@ class KeyMask:
     def __init__(self, key: str) -> None:
         self._key = ""
         self._found: re.Pattern[str] | None = None
+        self._marks: tuple[str, ...] = ()
         self.know(key)
 
     def know(self, key: str) -> None:
@@ -22,14 +23,18 @@ class KeyMask:
             return
         self._key = key
         encoded = base64.b64encode(key.encode()).decode().rstrip("=")
-        forms = [re.escape(form) for form in (key, quote(key, safe=""), encoded)]
+        self._marks = (key, quote(key, safe=""), encoded)
+        forms = [re.escape(form) for form in self._marks]
         if len(key) >= 2 * _BEGINNING:
+            self._marks += (key[:_BEGINNING],)
             forms.append(re.escape(key[:_BEGINNING]) + r"[^\s'\"<>]*")
         self._found = re.compile("|".join(forms)) if len(key) >= _BEGINNING else None
 
     def __call__(self, text: str) -> str:
-        """The text without the key."""
-        return text if self._found is None else self._found.sub(_MASK, text)
+        """The text without the key. Looking for its forms first is many times faster."""
+        if self._found is None or not any(mark in text for mark in self._marks):
+            return text
+        return self._found.sub(_MASK, text)
 
     def error(self, error: Exception) -> None:
         """Mask it in all that an error says."""

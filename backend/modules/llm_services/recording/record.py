@@ -194,6 +194,13 @@ class CallRecord:
         return milliseconds_since(self.started)
 
     @property
+    def said(self) -> str | None:
+        """The text of the answer, or what came of it."""
+        if self.reply is not None:
+            return self.reply.text
+        return self.error.partial_text if self.error else self.partial_text
+
+    @property
     def error_message(self) -> str | None:
         """The error's text as it may be stored; of a call that is not complete, what is missing."""
         return safe_error_text(str(self.error)) if self.error else self.shortfall

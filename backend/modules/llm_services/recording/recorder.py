@@ -200,8 +200,8 @@ class Recorder:
         elif refusal is not None:
             raise refusal
 
-    def _settle(self, record: CallRecord) -> Write:
-        row = outcome(record, self._policy)
+    def _settle(self, record: CallRecord, row: dict[str, Any] | None = None) -> Write:
+        row = row or outcome(record, self._policy)
         if record.observation is not None:
             record.observation.settled(row)
         if self._log_calls:
@@ -209,8 +209,12 @@ class Recorder:
         return self._writer.settle(row)
 
     async def _close(self, record: CallRecord) -> None:
-        write = self._settle(record)
+        row = None
         with CancelScope(shield=True):
+            try:
+                row = await off_loop(len(record.said or ""), outcome, record, self._policy)
+            finally:  # also when it is cancelled once more
+                write = self._settle(record, row)
             refusal = await write.done
         if refusal is not None:
             logger.error("the outcome of request %s is not recorded: %s", record.call.id, refusal)

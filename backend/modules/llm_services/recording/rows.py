@@ -152,15 +152,14 @@ def _cache(record: CallRecord) -> dict[str, Any]:
 
 
 def _answer(record: CallRecord) -> dict[str, Any]:
-    reply, error = record.reply, record.error
-    text = reply.text if reply else (error.partial_text if error else record.partial_text)
+    reply = record.reply
     return {
         "response_model": _fitting(reply.model, 100) if reply else None,
         "finish_reason": _fitting(reply.finish_reason, 50) if reply else None,
         "service_tier": _fitting(reply.service_tier, 32) if reply else None,
         "dropped_params": list(reply.dropped_params) or None if reply else None,
         "usage_details": reply.usage_details if reply else None,
-        "response_content": text,
+        "response_content": record.said,
         "output_preview": None,  # of what is kept
         "response_raw": _raw(record),
         "kept_answer": kept_answer(record.replies) if record.call.claim else None,
