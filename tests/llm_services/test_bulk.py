@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import from_json
 
 from modules.llm_services import bulk
 from modules.llm_services.public import (
@@ -37,6 +39,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "_BYTES", 6)
     monkeypatch.setattr(bulk, "_CHARACTERS", 8)
     monkeypatch.setattr(bulk, "LARGE", 5)
+    monkeypatch.setattr(bulk, "_JSON", 0)
 
 
 PATCHED = settings(max_examples=50, deadline=None)
@@ -82,6 +85,100 @@ def test_json_in_pieces_is_json() -> None:
         assert all(len(piece) >= 5 for piece in pieces[:-1])
 
     check()
+
+
+ESCAPED = st.text('a"\\\\/\n\x7fé河\U0001f30a\ud83d\ude00', min_size=8, max_size=60)
+DAMAGE = [b"NaN", b"-Infinity", b'"', b"\\", b"\xff", b"\xed\xa0\x80", b"\n", b"]"]
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_json_is_read_in_pieces_as_at_once() -> None:
+    """Whatever it holds and however it is escaped; pairs of escapes are not torn apart."""
+
+    @PATCHED
+    @given(
+        st.lists(TREES | ESCAPED) | st.dictionaries(ESCAPED, ESCAPED),
+        st.sampled_from([True, False]),
+    )
+    def check(value: object, is_ascii: Any) -> None:
+        text = json.dumps(value, ensure_ascii=is_ascii)
+        try:
+            body = text.encode()
+        except UnicodeEncodeError:
+            return
+        try:
+            read = bulk.parsed_json(body)
+        except ValueError:  # a lone surrogate in a name: the fast parser says no
+            assert "\\ud" in text
+        else:
+            assert read == json.loads(text)
+
+    check()
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_what_is_no_json_is_none_in_pieces() -> None:
+    """Wherever it is damaged: the same value, or the same complaint, as at once."""
+
+    @PATCHED
+    @given(
+        st.lists(st.text(max_size=30) | st.floats(0, 9)),
+        st.sampled_from(DAMAGE),
+        st.integers(0, 60),
+    )
+    def check(value: object, damage: bytes, place: int) -> None:
+        body = json.dumps(value, ensure_ascii=False).encode()
+        damaged = body[:place] + damage + body[place:]
+        assert outcome(bulk.parsed_json, damaged) == outcome(at_once, damaged)
+
+    check()
+
+
+def at_once(body: bytes) -> object:
+    """What the fast parser says."""
+    return from_json(body, allow_inf_nan=False)
+
+
+def outcome(parse: Callable[[bytes], object], body: bytes) -> object:
+    """A value, or that there is none."""
+    try:
+        return parse(body)
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a" * 100,
+        "\\" * 99,
+        '"\\"' * 30,
+        "\U0001f30a" * 20,
+        "\ud83d" * 20,
+        {"a": ["b" * 90, {"c": 1.5, "d": -7, "e": None}, "f" * 90]},
+    ],
+    ids=repr,
+)
+def test_large_json_is_read_in_turns(value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the parser that lets others have their turn, and not by the one that is fast."""
+    monkeypatch.delattr(bulk, "from_json")
+    assert bulk.parsed_json(json.dumps(value).encode()) == value
+
+
+def test_small_json_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is what nearly all of it is."""
+    monkeypatch.delattr(bulk, "json")
+    assert bulk.parsed_json(b'{"a": [1, "b"]}') == {"a": [1, "b"]}
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize(
+    ("text", "place"), [("河" * 20, -1), ("a" * 20, -1), ("河" * 20 + "\udc00", 20), ("\ud800", 0)]
+)
+def test_half_a_character_is_found_in_pieces(text: str, place: int) -> None:
+    """Its place is that in the whole."""
+    assert bulk.lone_surrogate(text) == place
 
 
 UNCHECKED: Any = TextPart

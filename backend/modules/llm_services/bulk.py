@@ -8,11 +8,13 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from itertools import chain, repeat
 from typing import Any, ParamSpec, TypeVar
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from .types import LLMMessageDTO, MediaPart, TextPart
 
@@ -21,6 +23,11 @@ LARGE = 256 * 1024
 _MANY = 500  # messages: checked and written one by one, they take some microseconds each
 _BYTES = 768 * 1024  # a multiple of 3, so that pieces of base64 fit together
 _CHARACTERS = 1024 * 1024  # a multiple of 4, for the way back
+_JSON = 2 * 1024 * 1024  # bytes that are read at once: up to 30 ms
+_BACKSLASH = ord("\\")
+# Where JSON's text may be cut: before an escape that is no second half of a pair, or before a
+# character that has no escape near it.
+_CUT = re.compile(rb"(?<!\\)\\(?!u[dD][c-fC-F])|(?<=[^\\]{12})[^\x80-\xbf]")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,6 +96,98 @@ def identity(text: str) -> str | list[object]:
     for n in range(0, len(text), _CHARACTERS):
         digest.update(text[n : n + _CHARACTERS].encode("utf-8", "surrogatepass"))
     return ["long text", len(text), digest.hexdigest()]
+
+
+def lone_surrogate(text: str) -> int:
+    """Where a text holds half a character, which UTF-8 cannot carry; -1 where there is none."""
+    for n in range(0, 0 if text.isascii() else len(text), _CHARACTERS):
+        try:
+            text[n : n + _CHARACTERS].encode()
+        except UnicodeEncodeError as error:
+            return n + error.start
+    return -1
+
+
+def parsed_json(body: bytes) -> object:
+    """What JSON says, without NaN and Infinity. Raises `ValueError` for what is none, and
+    `RecursionError`.
+
+    Of megabytes, long texts are read first, piece by piece, and the rest by a parser that calls
+    functions of Python's for objects and numbers: there, others have their turn.
+    """
+    if len(body) >= _JSON:
+        try:
+            return _parsed_in_turns(body)
+        except ValueError:
+            pass  # the other parser knows better what is wrong
+    return from_json(body, allow_inf_nan=False)
+
+
+def _parsed_in_turns(body: bytes) -> object:
+    rest, texts, done = [], [], 0
+    for start, end in _long_texts(body):
+        rest.append(body[done:start])
+        texts.append(_unescaped(body, start + 1, end))
+        done = end + 1
+    texts.reverse()
+
+    def text(word: str) -> str:
+        """The text in whose place there is a word that JSON does not have."""
+        if not texts:
+            raise ValueError(f"{word} is not JSON")
+        return texts.pop()
+
+    return json.loads(
+        b"NaN".join([*rest, body[done:]]).decode(),
+        parse_constant=text,
+        object_hook=lambda value: value,
+        parse_float=lambda digits: float(digits),  # noqa: PLW0108 - a function of Python's
+        parse_int=lambda digits: int(digits),  # noqa: PLW0108
+    )
+
+
+def _long_texts(body: bytes) -> Iterator[tuple[int, int]]:
+    """Where the quotes of long texts are. What a quote is depends on all quotes before it."""
+    start = body.find(b'"') if _may_hold_long_text(body) else -1
+    while start >= 0 and (end := _closing_quote(body, start + 1)) > 0:
+        if end - start > _CHARACTERS:
+            yield start, end
+        start = body.find(b'"', end + 1)
+
+
+def _may_hold_long_text(body: bytes) -> bool:
+    """Whether there is a long piece in which each quote seems to be escaped."""
+    step = _CHARACTERS // 2
+    return any(
+        body.count(b'"', n, n + step) == body.count(b'\\"', max(n - 1, 0), n + step)
+        for n in range(0, len(body), step)
+    )
+
+
+def _closing_quote(body: bytes, start: int) -> int:
+    """Where a text ends; -1 if nowhere."""
+    quote = body.find(b'"', start)
+    while quote > 0 and _is_escaped(body, quote):
+        quote = body.find(b'"', quote + 1)
+    return quote
+
+
+def _is_escaped(body: bytes, quote: int) -> bool:
+    before = quote
+    while body[before - 1] == _BACKSLASH:
+        before -= 1
+    return (quote - before) % 2 == 1
+
+
+def _unescaped(body: bytes, start: int, end: int) -> str:
+    """The text between two quotes."""
+    pieces = []
+    while start < end:
+        cut = _CUT.search(body, start + _CHARACTERS, end)
+        until = cut.start() if cut else end
+        pieces.append(json.loads(f'"{body[start:until].decode()}"'))
+        start = until
+    return "".join(pieces)
 
 
 def json_pieces(value: Mapping[str, Any]) -> list[bytes]:

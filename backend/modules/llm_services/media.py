@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.request import url2pathname
 from uuid import uuid4
 
-from .bulk import decoded
+from .bulk import decoded, encoded
 from .exceptions import LLMInputError
 from .types import GeneratedImage, Picture
 from .types.images import EXTENSIONS, image_type
@@ -45,13 +45,13 @@ class MediaStore:
         ``data:`` URL then, and the log says why.
         """
         if self._folder is None:
-            return image.data_url
+            return _data_url(image)
         path = self._folder / f"{image.sha256}.{image.extension}"
         try:
             _write(path, image.data)
         except OSError:
             logger.exception("a picture was not kept in %s", self._folder)
-            return image.data_url
+            return _data_url(image)
         return f"{self._base_url}/{path.name}" if self._base_url else path.as_uri()
 
     def read(self, url: str, name: str = "url") -> GeneratedImage:
@@ -102,6 +102,10 @@ class MediaStore:
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or "not a path"
             raise LLMInputError(f"{name} names a file that cannot be read: {reason}") from None
+
+
+def _data_url(image: GeneratedImage) -> str:
+    return f"data:{image.media_type};base64,{encoded(image.data)}"
 
 
 def from_data_url(url: str, name: str = "url") -> GeneratedImage:

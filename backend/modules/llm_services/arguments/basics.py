@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, ParamSpec, TypeAlias, TypeVar, get_args
 from uuid import UUID
 
+from modules.llm_services.bulk import lone_surrogate
 from modules.llm_services.exceptions import LLMError, LLMInputError
 
 Check: TypeAlias = Callable[[str, Any], Any]
@@ -47,13 +48,12 @@ def sendable_text(name: str, value: object, longest: int | None = None) -> str:
         raise LLMInputError(f"{name} must be a str, not {kind(value)}")
     if longest is not None and len(said) > longest:
         raise LLMInputError(f"{name} must be text of at most {longest} characters, not {len(said)}")
-    try:
-        said.encode()
-    except UnicodeEncodeError as error:
+    place = lone_surrogate(said)
+    if place >= 0:
         raise LLMInputError(
             f"{name} must be text that UTF-8 can carry; it holds a lone surrogate at position "
-            f"{error.start}"
-        ) from None
+            f"{place}"
+        )
     return said
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 
 import httpx2
 
+from modules.llm_services.bulk import off_loop
 from modules.llm_services.exceptions import (
     LLMBadResponseError,
     LLMConnectionError,
@@ -76,7 +77,8 @@ HOOKS = {"response": [guard]}
 async def content(response: Body, limit: float) -> bytes:
     """A whole body. Raises `LLMBadResponseError` for one that is beyond ``limit`` bytes."""
     try:
-        return b"".join([piece async for piece in chunks(response, limit)])
+        pieces = [piece async for piece in chunks(response, limit)]
+        return await off_loop(sum(map(len, pieces)), b"".join, pieces)
     finally:
         await response.aclose()
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from modules.llm_services.bulk import parsed_json
 from modules.llm_services.exceptions import LLMBadResponseError
 from modules.llm_services.providers.base import Correction, Reply
 from modules.llm_services.providers.quirks import NO_QUIRKS, Quirks
@@ -117,7 +117,7 @@ def decode(body: bytes, what: str = "answer") -> JsonObject:
 def _loads(body: bytes) -> object:
     """JSON, also with escaped lone surrogates, which the fast parser refuses."""
     try:
-        return pydantic_core.from_json(body, allow_inf_nan=False)
+        return parsed_json(body)
     except ValueError:
         if b"\\ud" not in body.lower():
             raise

@@ -2,13 +2,12 @@
 types of November 2026. Of a picture only its type, size and hash are kept beside the picture.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Sequence
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from modules.llm_services import bulk
 from modules.llm_services.exceptions import LLMBadResponseError
 from modules.llm_services.providers.base import Reply
 from modules.llm_services.types import GeneratedImage, GivenImages, JsonObject, Usage
@@ -109,8 +108,8 @@ def _picture(data: Sequence[_Picture]) -> GeneratedImage | str:
 def decoded(text: str) -> GeneratedImage:
     """The picture in base64. Raises `ValueError` that says what it is instead."""
     try:
-        content = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        content = bulk.decoded(text)
+    except ValueError:
         raise ValueError("a picture that is not base64") from None
     media_type = image_type(content)
     if media_type is None:
