@@ -260,6 +260,7 @@ async def test_a_failure_explains_itself_in_its_own_way(
     assert len(caught.value.response_body or "") <= 2_000
 
 
+@on_sqlite
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed(code: int, proxy: FaultProxy, database_url: str) -> None:
     """Neither the prompt nor the key goes where a reply points to: nothing arrives there."""

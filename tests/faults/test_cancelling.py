@@ -48,7 +48,6 @@ async def test_a_stream_is_cancelled_in_the_middle(proxy: FaultProxy, database_u
     assert {row["usage_source"] for row in rows()} == {"estimated"}
 
 
-@on_sqlite
 async def test_a_scope_is_cancelled(proxy: FaultProxy, database_url: str) -> None:
     """As web frameworks do it: the outcome is written although every await is cancelled."""
     proxy.arm(network.blackhole())
@@ -70,7 +69,6 @@ async def test_a_callers_own_timeout(proxy: FaultProxy, database_url: str) -> No
     check_cancelled(1)
 
 
-@on_sqlite
 async def test_a_call_is_cancelled_between_two_attempts(
     proxy: FaultProxy, database_url: str
 ) -> None:

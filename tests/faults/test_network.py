@@ -146,17 +146,6 @@ async def test_silence_ends_at_the_deadline(
     assert stories(ended) == {k.name: (*LATE, 1, True) for k in KINDS}
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-@pytest.mark.postgresql
-async def test_silence_ends_at_the_deadline_on_postgresql(
-    proxy: FaultProxy, database_url: str, impatient: None
-) -> None:
-    """The same where the ledger is another."""
-    proxy.arm(network.blackhole_reply())
-    ended = await run_all(KINDS, proxy)
-    assert stories(ended) == {k.name: (*LATE, 1, True) for k in KINDS}
-
-
 @on_sqlite
 @each(network.drip(10, 0.02), network.latency(0.3), network.keepalive_kill())
 async def test_a_slow_or_forgetful_network_is_no_failure(
@@ -170,6 +159,7 @@ async def test_a_slow_or_forgetful_network_is_no_failure(
         proxy.arm(fault)
 
 
+@on_sqlite
 @each(network.drop_reply(), network.reset_reply(), network.close_after(0.5))
 async def test_what_passes_is_survived(fault: Fault, proxy: FaultProxy, database_url: str) -> None:
     """The second request is answered; the row holds both, and that the first may be paid."""
