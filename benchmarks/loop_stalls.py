@@ -75,7 +75,7 @@ def where(handle: Any) -> str:
         if frame is not None:
             deep.append(f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}")
         coro = getattr(coro, "cr_await", None) or getattr(coro, "ag_await", None)
-    return " > ".join(deep[-5:]) or handle._callback.__qualname__  # noqa: SLF001
+    return " > ".join(deep[-5:]) or type(handle).__name__
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from modules.llm_services.exceptions import LLMBadRequestError, LLMConfiguration
 from modules.llm_services.ids import uuid7
 from modules.llm_services.models import LLMRequest
 from modules.llm_services.public import open_llm_services
+from modules.llm_services.recording import payload
 from modules.llm_services.recording.payload import PayloadPolicy, _Cleaner
 from modules.llm_services.recording.record import CallRecord
 from modules.llm_services.recording.rows import opening_row, outcome
@@ -216,6 +217,17 @@ def test_what_the_caller_changes_afterwards_is_not_recorded() -> None:
     context = options({"context": said})["context"]
     said["tags"].append("b")
     assert context == {"tags": ["a"]}
+
+
+def test_long_content_is_not_looked_at_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a prompt nor an answer: JSON of megabytes is made in one go."""
+    monkeypatch.delattr(payload, "is_plain")
+    record = a_record(messages=(LLMMessageDTO(role="user", content="x" * 101),))
+    record.partial_text = "y" * 101
+    record.cancelled()
+    policy = PayloadPolicy(max_chars=100)
+    for row in (opening_row(record, policy), outcome(record, policy)):
+        assert row["payload_state"] == "truncated"
 
 
 def test_plain_content_is_kept_as_it_is() -> None:

@@ -53,9 +53,15 @@ class PayloadPolicy:
         object.__setattr__(self, "traces", traces_of(self.keys))
 
     def stored(
-        self, row: Mapping[str, Any], mode: PayloadMode, error: LLMError | None = None
+        self,
+        row: Mapping[str, Any],
+        mode: PayloadMode,
+        error: LLMError | None = None,
+        *,
+        size: int = 0,
     ) -> dict[str, Any]:
-        """The row as it may leave this process' memory, with its ``payload_state``.
+        """The row as it may leave this process' memory, with its ``payload_state``. ``size`` is
+        how long its texts are, as far as the caller knows.
 
         A redactor that fails withholds the content: nothing is stored that nobody has looked at.
         """
@@ -63,16 +69,17 @@ class PayloadPolicy:
         if mode == "none":
             return without_content(row, error)
         try:
-            return self._cleaned(row, mode)
+            return self._cleaned(row, mode, size)
         except Exception as failure:  # noqa: BLE001 - redactors may raise anything
             _tell_once(failure)
             return without_content(row, error)
 
-    def _cleaned(self, row: Mapping[str, Any], mode: PayloadMode) -> dict[str, Any]:
+    def _cleaned(self, row: Mapping[str, Any], mode: PayloadMode, size: int) -> dict[str, Any]:
         clean = _Cleaner(self, redact=mode == "redacted")
         kept = dict(row)
         content = {name: row[name] for name in row.keys() - FACTS}
-        if clean.redact or not is_plain(content, self.max_chars, self.traces):
+        is_long = size > self.max_chars  # JSON of megabytes holds up all other threads
+        if clean.redact or is_long or not is_plain(content, self.max_chars, self.traces):
             kept.update((name, clean.column(name, value)) for name, value in content.items())
         for name, shown in _PREVIEWS.items():
             if name in kept:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from modules.llm_services.bulk import weight
 from modules.llm_services.pricing import Price
 from modules.llm_services.redaction import storable_text
 from modules.llm_services.types import Call, RequestStatus
@@ -26,7 +27,8 @@ _TOKEN_COLUMNS = (
 
 def opening_row(record: CallRecord, policy: PayloadPolicy) -> dict[str, Any]:
     """Everything that is known before anything is sent, as it may be stored."""
-    return policy.stored(_opening(record), record.call.payload_mode)
+    call = record.call
+    return policy.stored(_opening(record), call.payload_mode, size=weight(call.messages))
 
 
 def _opening(record: CallRecord) -> dict[str, Any]:
@@ -84,7 +86,8 @@ def _tools(call: Call) -> dict[str, Any]:
 
 def outcome(record: CallRecord, policy: PayloadPolicy) -> dict[str, Any]:
     """How the call ended, as it may be stored, with the key of the row that it is written to."""
-    return policy.stored(_outcome(record), record.call.payload_mode, record.error)
+    mode, size = record.call.payload_mode, len(record.said or "")
+    return policy.stored(_outcome(record), mode, record.error, size=size)
 
 
 def _outcome(record: CallRecord) -> dict[str, Any]:
