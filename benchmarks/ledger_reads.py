@@ -36,12 +36,16 @@ DAYS, USERS, HEAVY_SHARE = 180, 5_000, 0.05
 HEAVY = UUID(int=1)
 MODELS = [("openai", f"gpt-5.{n}") for n in range(7)] + [("azure", f"gpt-4.{n}") for n in range(5)]
 FEATURES = ("lesson", "search", "summaries", "chat", None)
+OPERATIONS = ("chat",) * 9 + ("embedding",)
+ERRORS = ("Timeout",) * 6 + ("RateLimited",) * 3 + ("ProviderError", "Refused", "BadRequest")
+CACHED_SHARE, TALKING_SHARE = 0.08, 0.25
 COLUMNS = (
     *("id", "user_id", "created_at", "completed_at", "status", "provider", "model"),
     *("requested_model", "response_model", "operation", "temperature", "max_tokens"),
     *("prompt_tokens", "completion_tokens", "tokens_used", "cost_estimate", "cost_source"),
     *("price_ref", "execution_time_ms", "time_to_first_token_ms", "finish_reason", "error_type"),
-    *("retry_attempt", "cached", "feature", "input_preview", "output_preview", "error_message"),
+    *("retry_attempt", "cached", "cache_key", "saved_cost", "feature", "tenant"),
+    *("conversation_id", "trace_id", "input_preview", "output_preview", "error_message"),
     *("usage_details", "attempts", "response_content", "messages", "response_raw"),
 )
 _SIZE = {
@@ -65,6 +69,9 @@ def ledger(count: int, *, native: bool) -> Iterator[tuple[Any, ...]]:
 def _row(draw: random.Random, at: datetime, said: str, *, native: bool) -> tuple[Any, ...]:
     provider, model = draw.choice(MODELS)
     failed = draw.random() < 0.04
+    cached = not failed and draw.random() < CACHED_SHARE
+    talk = f"talk-{int(at.timestamp()) // 3600}" if draw.random() < TALKING_SHARE else None
+    error = draw.choice(ERRORS) if failed else None
     user = HEAVY if draw.random() < HEAVY_SHARE else _user(draw)
     tokens, took = draw.randrange(50, 4_000), round(draw.lognormvariate(7.5, 0.9))
     started = at if native else at.replace(tzinfo=None).isoformat(" ", "microseconds")
@@ -73,10 +80,12 @@ def _row(draw: random.Random, at: datetime, said: str, *, native: bool) -> tuple
     return (
         *(row_id if native else str(row_id), user if native else str(user), started, started),
         *("failed" if failed else "completed", provider, model, "fast", f"{model}-2026-01-01"),
-        *("chat", 1.0, 0, tokens, tokens // 3, tokens + tokens // 3),
-        *(None if failed else tokens * 1.7e-6, "genai-prices", "genai-prices 0.2.3", took),
-        *(took // 5, None if failed else "stop", "Timeout" if failed else None, 1, False),
-        *(draw.choice(FEATURES), said[:200], said[:200], "too slow" if failed else None),
+        *(draw.choice(OPERATIONS), 1.0, 0, tokens, tokens // 3, tokens + tokens // 3),
+        *(None if failed else 0.0 if cached else tokens * 1.7e-6, "genai-prices"),
+        *("genai-prices 0.2.3", took, took // 5, None if failed else "stop", error),
+        *(int(not cached), cached, f"{row_id.int:032x}", tokens * 1.7e-6 if cached else None),
+        *(draw.choice(FEATURES), f"tenant-{user.int % 20}", talk),
+        *(f"{draw.getrandbits(128):032x}", said[:200], said[:200], "too slow" if failed else None),
         *(json.dumps({"total_tokens": tokens}), json.dumps(attempts), said),
         json.dumps([{"role": "user", "content": said}]),
         json.dumps({"id": "resp_1", "model": model, "usage": {"total_tokens": tokens}}),

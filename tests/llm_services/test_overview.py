@@ -132,6 +132,39 @@ def test_what_is_looked_for_is_found(admin: LLMServicesAdminProvider) -> None:
         assert admin.count(given) == len(fitting)
 
 
+@pytest.mark.parametrize("look_through", [1, 2, 5, 100])
+def test_looking_ends_somewhere_and_goes_on_there(
+    admin: LLMServicesAdminProvider, look_through: int
+) -> None:
+    """Page by page, each row is looked at once, also among rows of one instant."""
+    rows = [
+        a_row(created_at=NOW - HOUR * (n // 3), tenant="rare" if n in {1, 16} else None)
+        for n in range(20)
+    ]
+    insert_rows(rows)
+    wanted = RequestFilter(tenant="rare", since=NOW - 30 * HOUR, until=NOW + HOUR)
+    found, after, turns = [], None, 0
+    while True:
+        page = admin.find(wanted, 1, after, look_through=look_through)
+        found += ids(page)
+        assert page.looked_until is None or page.has_more
+        if page.next_cursor is None:
+            break
+        after, turns = page.next_cursor, turns + 1
+    assert found == [rows[1]["id"], rows[16]["id"]]
+    assert 1 <= turns <= 8
+
+
+def test_looking_tells_how_far_it_got(admin: LLMServicesAdminProvider) -> None:
+    """What has an index of its own is found however far away; failures count failures alone."""
+    insert_rows([a_row(created_at=NOW - HOUR * n, user_id=USERS[n == 9]) for n in range(10)])
+    page = admin.find(RequestFilter(feature="none"), look_through=4)
+    assert (page.items, page.looked_until) == ((), NOW - 4 * HOUR)
+    assert len(admin.find(RequestFilter(user_id=USERS[1]), look_through=4).items) == 1
+    failed = admin.find(RequestFilter(status="failed"), look_through=4)
+    assert (failed.looked_until, failed.has_more) == (None, False)
+
+
 def test_counting_ends_somewhere(admin: LLMServicesAdminProvider) -> None:
     """Nobody waits for an exact count of millions."""
     insert_rows([a_row() for _ in range(4)])
@@ -195,6 +228,7 @@ BAD = [
     (lambda admin: admin.recent(limit=201), "limit"),
     (lambda admin: admin.recent(limit=0), "limit"),
     (lambda admin: admin.recent(after="nonsense"), "after"),
+    (lambda admin: admin.find(look_through=0), "look_through"),
     (lambda admin: admin.recent(after="aGVsbG98eA=="), "after"),
     (lambda admin: admin.recent(after="\N{SNOWMAN}"), "after"),
     (lambda admin: admin.recent(after=7), "after"),

@@ -86,6 +86,7 @@ def questions(session: Session) -> dict[str, tuple[str, Callable[[], object]]]:
         "recent, next": (TIME_INDEX, lambda: admin.recent(after=cursor)),
         "a model's": (TIME_INDEX, lambda: admin.find(RequestFilter(model="gpt-5"))),
         "in previews": (TIME_INDEX, lambda: admin.find(RequestFilter(text="x", since=since))),
+        "in part": (TIME_INDEX, lambda: admin.find(RequestFilter(tenant="x"), look_through=100)),
         "failed": (OPEN_INDEX, lambda: admin.find(RequestFilter(status="failed"))),
         "timed out": (OPEN_INDEX, lambda: admin.find(RequestFilter(error_type="Timeout"))),
         "a conversation": (TALK_INDEX, lambda: admin.conversation("c20")),
@@ -98,15 +99,24 @@ def questions(session: Session) -> dict[str, tuple[str, Callable[[], object]]]:
 def test_lists_come_from_their_indexes(session: Session) -> None:
     """Each list reads the rows that it shows and hardly another."""
     for index, ask in questions(session).values():
-        for plan in plans(session, ask):
+        of_rows = [plan for plan in plans(session, ask) if "llm_requests" in plan]
+        assert of_rows
+        for plan in of_rows:
             assert_uses(plan, index)
 
 
 async def test_usage_of_closed_days_reads_no_rows(session: Session) -> None:
-    """Thirty days by model: the daily sums, and of the ledger today and yesterday."""
+    """Thirty days by model or user: the daily sums, and of the ledger today and yesterday."""
     admin: LLMServicesAdminProvider = llm_services_admin_provider(session)
     insert_rows([a_row(created_at=TODAY - n * DAY) for n in range(31)])
     await admin.refresh_daily_usage()
-    for plan in plans(session, lambda: admin.usage(("provider", "model"))):
-        if "llm_requests" in plan:
-            assert_uses(plan, TIME_INDEX)
+    since = TODAY - 30 * DAY
+    for ask in (
+        lambda: admin.usage(("provider", "model")),
+        lambda: admin.usage("user"),
+        lambda: admin.overview(since),
+        lambda: admin.cache_statistics(since),
+    ):
+        for plan in plans(session, ask):
+            if "llm_requests" in plan:
+                assert_uses(plan, TIME_INDEX)

@@ -11,7 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text as sql
 
-from modules.llm_usage import pages
+from modules.llm_services.public import open_llm_services_admin
+from modules.llm_usage import pages, service
 from modules.llm_usage.assets import assets
 from modules.shared.db import get_engine
 from tests.llm_usage.application import CACHED, FAILED, FIRST, MARKUP, REQUEST, USER, a_ledger
@@ -89,11 +90,30 @@ def test_parts_come_by_themselves_and_as_pages(shown: TestClient) -> None:
         assert "<html" in page
 
 
-def test_users_and_savings_say_how_far_they_reach(shown: TestClient) -> None:
-    """What is added up row by row covers the last days of a long window, and says so."""
-    assert "of the last 7 of these days" in _get(shown, "/panels/users?days=30")
-    assert "of the last" not in _get(shown, "/panels/users?days=7")
-    assert "last 30 days" in _get(shown, "/panels/savings?days=90")
+async def test_failures_of_deleted_requests_have_no_link(client: TestClient) -> None:
+    """Their number and last day stay on the page."""
+    day = datetime.now(UTC) - timedelta(days=3)
+    insert_rows([a_row(status="failed", error_type="Timeout", created_at=day, retry_attempt=1)])
+    async with open_llm_services_admin() as admin:
+        await admin.refresh_daily_usage()
+    with get_engine().begin() as connection:
+        connection.execute(sql("DELETE FROM llm_requests"))
+    text = _get(client, "/panels/errors", headers=PART)
+    assert f"last on {day.date()}" in text
+    assert "/requests/" not in text
+
+
+def test_a_long_search_goes_on_where_it_ended(
+    shown: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page looks at so many requests; what it has not reached is a link away."""
+    monkeypatch.setattr(service, "MOST_LOOKED_AT", 100)
+    query = {"text": "question 119", "days": "30"}
+    text = _get(shown, "/requests", params=query)
+    assert "Looked through back to" in text
+    assert "No requests fit" not in text
+    further = next(link for link in _Elements(text).links() if "after=" in link)
+    assert "question 119" in shown.get(further, headers=PART).text
 
 
 def test_an_empty_ledger_has_pages(client: TestClient) -> None:

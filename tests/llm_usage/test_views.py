@@ -132,6 +132,7 @@ def _error(kind: str | None, requests: int, minute: int, message: str) -> ErrorR
         provider="openai",
         model=f"m{minute}",
         requests=requests,
+        last_day=DAY,
         last_at=datetime(2026, 11, 22, 10, minute, tzinfo=UTC),
         last_request_id=UUID(int=minute),
         last_message=message,
@@ -143,7 +144,7 @@ def test_errors_of_one_type_are_one_line() -> None:
     rows = [_error(None, 5, 3, "c"), _error("Timeout", 4, 1, "a"), _error("Timeout", 3, 2, "b")]
     lines = tables.by_error_type(rows)
     assert [(line.error_type, line.requests) for line in lines] == [("Timeout", 7), ("unknown", 5)]
-    assert (lines[0].last_message, lines[0].last_request_id) == ("b", UUID(int=2))
+    assert (lines[0].last.last_message, lines[0].last.last_request_id) == ("b", UUID(int=2))
 
 
 def _latency(p50: float, p95: float, p99: float) -> LatencyRow:

@@ -1,5 +1,6 @@
 """The ledger's tables: a row for every request made of a model, who has rows open, daily sums."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -28,7 +29,8 @@ _Json = JSON(none_as_null=True)
 _OPEN = text("status <> 'completed'")
 _TALKING = text("conversation_id IS NOT NULL")
 _BATCHED = text("batch_id IS NOT NULL")
-_OWNED = text("status = 'pending'")
+_PENDING = text("status = 'pending'")
+_LESS = text("cache_misses IS NULL")
 _KEYED = text("idempotency_key IS NOT NULL AND status IN ('pending', 'completed')")
 
 
@@ -126,7 +128,9 @@ class LLMRequest(Base):
             postgresql_where=_BATCHED,
             sqlite_where=_BATCHED,
         ),
-        Index("ix_llm_requests_owner", "owner_id", postgresql_where=_OWNED, sqlite_where=_OWNED),
+        Index(
+            "ix_llm_requests_owner", "owner_id", postgresql_where=_PENDING, sqlite_where=_PENDING
+        ),
         Index(
             "uq_llm_requests_idempotency_key",
             "idempotency_key",
@@ -157,6 +161,9 @@ class DailyUsage(Base):
 
     Money is in billionths of a dollar, so that sums do not depend on their order;
     ``latency_counts`` holds how many calls ended within each bound of the rollup's scale.
+
+    What stands behind it came with a later release, and is NULL in sums that an earlier one made;
+    sums that have it have those of `DailyUserUsage` beside them.
     """
 
     __tablename__ = "llm_usage_daily"
@@ -182,6 +189,41 @@ class DailyUsage(Base):
     first_token_ms_sum: Mapped[int] = mapped_column(BigInteger)
     first_token_count: Mapped[int] = mapped_column(Integer)
     latency_counts: Mapped[list[int]] = mapped_column(JSON)
+    cache_misses: Mapped[int | None] = mapped_column(Integer)
+    unpriced_hits: Mapped[int | None] = mapped_column(Integer)
+    saved_nano_usd: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        Index("ix_llm_usage_daily_open", "day", postgresql_where=_PENDING, sqlite_where=_PENDING),
+        Index("ix_llm_usage_daily_less", "day", postgresql_where=_LESS, sqlite_where=_LESS),
+    )
+
+
+class DailyUserUsage(Base):
+    """What a day's rows of one user and tenant add up to. Made together with `DailyUsage`, and gone
+    with the rows, because it says who has used what. An empty string stands for "nobody".
+    """
+
+    __tablename__ = "llm_usage_daily_users"
+    __table_args__: Mapping[str, bool] = {"sqlite_with_rowid": False}
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    requests: Mapped[int] = mapped_column(Integer)
+    cached_requests: Mapped[int] = mapped_column(Integer)
+    unpriced_requests: Mapped[int] = mapped_column(Integer)
+    attempts: Mapped[int] = mapped_column(Integer)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    cache_read_tokens: Mapped[int] = mapped_column(BigInteger)
+    cache_write_tokens: Mapped[int] = mapped_column(BigInteger)
+    reasoning_tokens: Mapped[int] = mapped_column(BigInteger)
+    cost_nano_usd: Mapped[int] = mapped_column(BigInteger)
+    pending: Mapped[int] = mapped_column(Integer)
+    completed: Mapped[int] = mapped_column(Integer)
+    failed: Mapped[int] = mapped_column(Integer)
+    cancelled: Mapped[int] = mapped_column(Integer)
 
 
 class BudgetAccount(Base):

@@ -19,7 +19,7 @@ from .access import loopback_only
 from .assets import assets
 from .exceptions import PageError, PageNotFoundError
 from .pages import HEADERS, is_part, page
-from .service import REACH, UsagePages
+from .service import UsagePages
 from .windows import window_of
 
 PANELS = ("savings", "users", "latency", "errors")
@@ -91,11 +91,10 @@ def _overview(request: Request, pages: Pages) -> HTMLResponse:
 def _panel(request: Request, pages: Pages, name: str) -> HTMLResponse:
     if name not in PANELS:
         raise PageNotFoundError("There is no such page.")
-    asked = window_of(request.query_params)
-    window = asked.last_days(REACH.get(name, asked.days))
+    window = window_of(request.query_params)
     found = getattr(pages, name)(window)
     template = f"_{name}.html" if is_part(request) else "panel.html"
-    return page(request, template, window=window, asked=asked, name=name, found=found)
+    return page(request, template, window=window, name=name, found=found)
 
 
 def _requests(request: Request, pages: Pages) -> HTMLResponse:

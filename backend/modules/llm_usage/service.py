@@ -24,9 +24,8 @@ ERROR_KINDS = 200
 PAGE = 50
 THREAD = 20
 MOST_EXACT = 10_000
-REACH = {"users": 7, "savings": 30}
-"""The last days of a window, for parts that no daily sums have: they are added up row by row."""
-_MOST_GROUPS = 10_000
+MOST_LOOKED_AT = 50_000
+"""Requests that one page may look at for what no index knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +56,18 @@ class UsagePages:
 
     def overview(self, window: Window) -> Overview:
         """Sums of a window, day by day and by what they were for."""
-        span = (window.since, window.until)
-        daily = self._admin.usage(("day", "model"), *span, limit=_MOST_GROUPS)
+        found = self._admin.overview(window.since, window.until)
         return Overview(
-            totals=self._admin.totals(*span),
+            totals=found.totals,
             before=self._admin.totals(*window.previous),
             charts=[
-                charts.cost_by_model(window, daily),
-                charts.requests_by_outcome(window, daily),
-                charts.tokens_by_class(window, daily),
+                charts.cost_by_model(window, found.days),
+                charts.requests_by_outcome(window, found.days),
+                charts.tokens_by_class(window, found.days),
             ],
-            models=tables.by_model(self._admin.usage(("provider", "model"), *span, limit=TOP)),
-            features=tables.by_feature(self._admin.usage("feature", *span, limit=TOP)),
-            retiring=self._admin.retiring(*span),
+            models=tables.by_model(found.models[:TOP]),
+            features=tables.by_feature(found.features[:TOP]),
+            retiring=found.retiring,
         )
 
     def users(self, window: Window) -> list[tables.Ranked]:
@@ -94,7 +92,7 @@ class UsagePages:
 
     def requests(self, wanted: RequestFilter, after: str | None) -> RequestPage:
         """Requests that fit, newest first."""
-        return self._admin.find(wanted, PAGE, after)
+        return self._admin.find(wanted, PAGE, after, look_through=MOST_LOOKED_AT)
 
     def request(self, request_id: UUID) -> LLMRequestDTO:
         """One request with everything. Raises `PageNotFoundError`."""

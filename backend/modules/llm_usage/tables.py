@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from uuid import UUID
 
 from modules.llm_services.public import ErrorRow, LatencyRow, UsageRow
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,7 @@ class ErrorLine:
     error_type: str
     requests: int
     models: Sequence[tuple[str, int]]
-    last_at: datetime
-    last_request_id: UUID
-    last_message: str | None
+    last: ErrorRow
 
 
 def by_error_type(rows: Sequence[ErrorRow]) -> list[ErrorLine]:
@@ -81,14 +80,12 @@ def by_error_type(rows: Sequence[ErrorRow]) -> list[ErrorLine]:
 
 
 def _error_line(error_type: str | None, rows: Sequence[ErrorRow]) -> ErrorLine:
-    last = max(rows, key=lambda row: row.last_at)
+    last = max(rows, key=lambda row: (row.last_day, row.last_at or _LONG_AGO))
     return ErrorLine(
         error_type or "unknown",
         sum(row.requests for row in rows),
         [(row.model, row.requests) for row in rows],
-        last.last_at,
-        last.last_request_id,
-        last.last_message,
+        last,
     )
 
 

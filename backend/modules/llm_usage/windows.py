@@ -42,13 +42,6 @@ class Window:
         length = _DAY * self.days
         return self.since - length, end - length
 
-    def last_days(self, days: int) -> "Window":
-        """Its last days alone, where it has more of them."""
-        if self.days <= days:
-            return self
-        first = self.last - _DAY * (days - 1)
-        return Window(first, self.last, {"from": f"{first}", "to": f"{self.last}"})
-
     def every_day(self) -> list[date]:
         """Its days in order."""
         return [self.first + _DAY * number for number in range(self.days)]

@@ -13,7 +13,8 @@ class KeepsCache(Protocol):
     def cache_statistics(self, since: datetime, until: datetime | None = None) -> CacheStatistics:
         """How often answers came from the cache, and what that saved, by model and feature.
 
-        Read from the ledger's rows from ``since`` on and before ``until`` (now), both with a zone.
+        Of requests that began from ``since`` on and before ``until`` (now), both with a zone;
+        closed days from their daily sums.
         """
         ...
 

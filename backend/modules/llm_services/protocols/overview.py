@@ -15,6 +15,7 @@ from modules.llm_services.types.usage_report import (
     RetiringUse,
     UsageDimension,
     UsageOrder,
+    UsageOverview,
     UsageRow,
     UsageTotals,
 )
@@ -34,9 +35,20 @@ class OverviewsLedger(Protocol):
         ...
 
     def find(
-        self, wanted: RequestFilter | None = None, limit: int = 50, after: str | None = None
+        self,
+        wanted: RequestFilter | None = None,
+        limit: int = 50,
+        after: str | None = None,
+        *,
+        look_through: int | None = None,
     ) -> RequestPage:
-        """Requests that fit everything the filter gives, newest first."""
+        """Requests that fit everything the filter gives, newest first.
+
+        What is rare and has no index is looked for row by row: a second for each million.
+        ``look_through`` ends that after so many requests; the page then says how far it got
+        (``looked_until``), and its ``next_cursor`` goes on there. Requests of a user or of a
+        conversation have an index, and are looked for everywhere.
+        """
         ...
 
     def count(self, wanted: RequestFilter | None = None, up_to: int = 10_000) -> int:
@@ -58,7 +70,9 @@ class OverviewsLedger(Protocol):
     def errors(
         self, since: Moment | None = None, until: Moment | None = None, limit: int = 100
     ) -> list[ErrorRow]:
-        """Failed requests by error type and model, most frequent first, with the last example."""
+        """Failed requests by error type and model, most frequent first, with the last example as
+        long as its row is there.
+        """
         ...
 
     def callers_of(
@@ -101,7 +115,14 @@ class ReportsUsage(Protocol):
         """The same split by one thing or several: ``"user"``, ``("day", "model")``.
 
         Days come in order, and within them (or without) the largest first. ``limit`` is 10,000
-        at most. By user or tenant, sums come from the rows alone: as far back as there are rows.
+        at most. By user or tenant, sums go as far back as there are rows, and with anything else
+        beside them they are added up from the rows.
+        """
+        ...
+
+    def overview(self, since: Moment | None = None, until: Moment | None = None) -> UsageOverview:
+        """Totals, sums by day and model, by model and by feature, and `retiring`, all of it from
+        one look at the ledger: a third of the time that the same takes one by one.
         """
         ...
 

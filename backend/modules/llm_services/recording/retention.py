@@ -15,7 +15,12 @@ from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from modules.llm_services.exceptions import LLMRecordingError
-from modules.llm_services.repo import retention
+from modules.llm_services.repo import (
+    drop_user_sums,
+    give_to_nobody,
+    retention,
+    wait_for_others,
+)
 from modules.llm_services.types import ErasureReport, PurgeReport
 
 from .forking import transaction
@@ -65,6 +70,8 @@ class LedgerRetention:
                 erased += done
                 await asyncio.sleep(_PAUSE)
             left = 0 if run.in_time else await run.do(_left_of, user_id)
+            if not left:
+                await run.do(_forget_sums, user_id)
         finally:
             await asyncio.to_thread(self._engine.dispose)
         return ErasureReport(erased=erased, remaining=left, finished=left == 0)
@@ -84,6 +91,8 @@ class LedgerRetention:
     def _delete_some(self, connection: Connection, day: date, begins: bool) -> int:  # noqa: FBT001 - handed through a thread
         if begins and self._keep_sums is not None:
             self._keep_sums(connection, day, day)
+        if begins:
+            drop_user_sums(connection, date.min, day)  # who used what goes with the rows
         end = datetime(day.year, day.month, day.day, tzinfo=UTC) + _DAY
         return retention.delete_some(connection, end, self._batch)
 
@@ -140,6 +149,11 @@ class _Run:
         with transaction(self._engine) as connection:
             retention.be_brief(connection)
             return work(connection, *arguments)
+
+
+def _forget_sums(connection: Connection, user_id: UUID) -> None:
+    wait_for_others(connection)  # a day that is being made anew may still have read the user
+    give_to_nobody(connection, user_id)
 
 
 def _unanswered(error: SQLAlchemyError) -> LLMRecordingError:

@@ -6,6 +6,7 @@ rows at once on a connection of its own.
 
 from .batches import BatchRow, batch_rows
 from .budgets import release, reserve, state, states, warn_once
+from .failures import failures
 from .health import HealthRepo
 from .keys import living_row, open_with_key
 from .leases import HOLDERS, Owner, beat, forget, interrupt, owners
@@ -20,8 +21,11 @@ from .rollup import (
     refresh_daily_usage,
     refresh_day,
     stale_days,
+    wait_for_others,
 )
-from .usage import UsageRepo, Window
+from .sources import Window
+from .usage import UsageRepo
+from .user_sums import drop_user_sums, give_to_nobody
 from .writing import SETTLED_COLUMNS, bare_outcome, hold_more, insert_pending, settle, touch
 
 __all__ = [
@@ -43,7 +47,10 @@ __all__ = [
     "batch_rows",
     "beat",
     "days_to_refresh",
+    "drop_user_sums",
+    "failures",
     "forget",
+    "give_to_nobody",
     "hold_more",
     "insert_pending",
     "interrupt",
@@ -64,6 +71,7 @@ __all__ = [
     "states",
     "sums",
     "touch",
+    "wait_for_others",
     "warn_once",
     "write_prices",
 ]

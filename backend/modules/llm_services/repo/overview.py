@@ -1,27 +1,29 @@
 """What operators look for among the rows of everybody."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Row, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from modules.llm_services.types import RequestStatus
 from modules.llm_services.types.paging import Position, RequestFilter
 
+from .failures import NOT_COMPLETED
 from .listing import LedgerPages, ListedRow
-from .stored_time import CREATED, between, bound
+from .stored_time import CREATED, StoredTime, between, bound, read_time
 from .writing import TABLE
 
 _EQUAL = (
     *("status", "error_type", "user_id", "tenant", "feature", "conversation_id", "provider"),
     *("model", "operation", "trace_id", "cached", "maybe_paid"),
 )
-# Partial indexes serve a query only where SQLite finds their very condition in it.
-_NOT_COMPLETED = TABLE.c.status != literal_column("'completed'")
 _LIKE = str.maketrans({"*": "%", "?": "_", "%": "/%", "_": "/_", "/": "//"})
 _COLUMNS = TABLE.c
+_FIRST_ID = UUID(int=0)  # no row of the same time comes before it
 
 
 class LedgerOverviewRepo:
@@ -32,10 +34,38 @@ class LedgerOverviewRepo:
         self._pages = LedgerPages(session)
 
     def find(
-        self, wanted: RequestFilter, limit: int, after: Position | None
-    ) -> tuple[list[ListedRow], Position | None]:
-        """Rows that fit, newest first, and the position behind them."""
-        return self._pages.newest(conditions(wanted), limit, after)
+        self,
+        wanted: RequestFilter,
+        limit: int,
+        after: Position | None,
+        look_through: int | None = None,
+    ) -> tuple[list[ListedRow], Position | None, str | None]:
+        """Rows that fit, newest first, the position behind them, and the time at which looking
+        ended because ``look_through`` rows had been looked at: of those that an index leaves.
+        """
+        if after is not None:
+            wanted = _before(wanted, after)
+        floor = self._floor(wanted, after, look_through)
+        here = [] if floor is None else [_at(floor) <= CREATED]
+        # Of two bounds on one side, SQLite walks its index to the one that is named first.
+        fits = conditions(wanted if floor is None else replace(wanted, since=None))
+        rows, end = self._pages.newest([*here, *fits], limit, after)
+        if end is None and floor is not None:
+            return rows, Position(floor, _FIRST_ID), floor
+        return rows, end, None
+
+    def _floor(
+        self, wanted: RequestFilter, after: Position | None, look_through: int | None
+    ) -> str | None:
+        """When the last of the rows began that may be looked at; ``None``: all of them may."""
+        if look_through is None or wanted.user_id or wanted.conversation_id:
+            return None
+        span = [*_span(wanted), *_index_hint(wanted)]
+        place = [] if after is None else [_at(after.at) >= CREATED]
+        if after is not None and after.id == _FIRST_ID:  # all rows of its time have been looked at
+            place = [_at(after.at) > CREATED]
+        some = select(CREATED).where(*span, *place).order_by(CREATED.desc())
+        return self._session.scalar(some.limit(1).offset(look_through))
 
     def count(self, wanted: RequestFilter, up_to: int) -> int:
         """How many rows fit; counting ends at ``up_to``."""
@@ -48,29 +78,6 @@ class LedgerOverviewRepo:
         """The rows of a conversation in the order of their making, and the position behind them."""
         said = RequestFilter(conversation_id=conversation_id)
         return self._pages.oldest(conditions(said), limit, after)
-
-    def errors(self, start: datetime, end: datetime, limit: int) -> Sequence[Row[Any]]:
-        """Failures by type and model with the last example, most frequent first."""
-        kind = (_COLUMNS.error_type, _COLUMNS.provider, _COLUMNS.model)
-        newest_first = (_COLUMNS.created_at.desc(), _COLUMNS.id.desc())
-        failed = (
-            select(
-                *kind,
-                func.count().over(partition_by=kind).label("requests"),
-                func.row_number().over(partition_by=kind, order_by=newest_first).label("place"),
-                _COLUMNS.created_at.label("last_at"),
-                _COLUMNS.id.label("last_request_id"),
-            )
-            .where(between(start, end), _NOT_COMPLETED, _COLUMNS.status == RequestStatus.FAILED)
-            .subquery()
-        )
-        statement = (
-            select(failed, _COLUMNS.error_message.label("last_message"))
-            .join(TABLE, _COLUMNS.id == failed.c.last_request_id)
-            .where(failed.c.place == 1)
-            .order_by(failed.c.requests.desc(), failed.c.last_at.desc())
-        )
-        return self._session.execute(statement.limit(limit)).all()
 
     def callers(
         self, models: Sequence[str], start: datetime, end: datetime, limit: int
@@ -94,13 +101,28 @@ def conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
     """What a filter asks of a row."""
     given = ((name, getattr(wanted, name)) for name in _EQUAL)
     found = [_COLUMNS[name] == value for name, value in given if value is not None]
-    if isinstance(wanted.since, datetime):
-        found.append(bound(wanted.since) <= CREATED)
-    if isinstance(wanted.until, datetime):
-        found.append(bound(wanted.until) > CREATED)
+    found += _span(wanted)
     if wanted.text is not None:
         found.append(or_(*_shows(wanted.text)))
     return [*found, *_index_hint(wanted)]
+
+
+def _span(wanted: RequestFilter) -> Iterator[ColumnElement[bool]]:
+    if isinstance(wanted.since, datetime):
+        yield bound(wanted.since) <= CREATED
+    if isinstance(wanted.until, datetime):
+        yield bound(wanted.until) > CREATED
+
+
+def _before(wanted: RequestFilter, after: Position) -> RequestFilter:
+    """The filter without an end that the position has passed."""
+    until = wanted.until
+    passed = isinstance(until, datetime) and read_time(after.at) < until
+    return replace(wanted, until=None) if passed else wanted
+
+
+def _at(text: str) -> ColumnElement[str]:
+    return literal(text, StoredTime)
 
 
 def _shows(words: str) -> Iterator[ColumnElement[bool]]:
@@ -111,7 +133,7 @@ def _shows(words: str) -> Iterator[ColumnElement[bool]]:
 def _index_hint(wanted: RequestFilter) -> list[ColumnElement[bool]]:
     """Completed rows have no error, and nearly all rows are completed."""
     uncompleted = wanted.status not in {None, RequestStatus.COMPLETED}
-    return [_NOT_COMPLETED] if uncompleted or wanted.error_type is not None else []
+    return [NOT_COMPLETED] if uncompleted or wanted.error_type is not None else []
 
 
 def _like_any(patterns: Sequence[str]) -> Iterator[ColumnElement[bool]]:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     and_,
     case,
     delete,
@@ -27,10 +28,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from modules.llm_services.types import RequestStatus
-
 from .stored_time import CREATED, DAY, between, bound, midnight, read_time
-from .sums import DAILY, ROW_KEYS, ROW_SUMS, total
+from .sums import CACHE_SUMS, DAILY, IS_OPEN, LACKS_CACHE_SUMS, ROW_KEYS, ROW_SUMS, number, total
+from .user_sums import make_user_sums
 from .writing import TABLE
 
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
@@ -56,6 +56,7 @@ _ALL_SUMS = {
     "execution_ms_sum": total(case((IS_TIMED, _ROW.execution_time_ms), else_=0)),
     "first_token_ms_sum": total(_ROW.time_to_first_token_ms),
     "first_token_count": func.count(_ROW.time_to_first_token_ms),
+    **CACHE_SUMS,
 }
 Reader: TypeAlias = Connection | Session
 
@@ -79,7 +80,7 @@ def refresh_day(connection: Connection, day: date) -> bool:
     """Make one day's sums anew; whether they were. A day that is not over has none."""
     if datetime.now(UTC) < midnight(day) + DAY + _LATE:
         return False
-    _wait_for_others(connection)
+    wait_for_others(connection)
     groups = day_sums(connection, midnight(day), midnight(day) + DAY)
     of_day = DAILY.c.day == day
     known = connection.scalar(select(func.sum(DAILY.c.requests)).where(of_day)) or 0
@@ -88,31 +89,35 @@ def refresh_day(connection: Connection, day: date) -> bool:
     connection.execute(delete(DAILY).where(of_day))
     if groups:
         connection.execute(insert(DAILY), [{"day": day, **group} for group in groups])
+    make_user_sums(connection, day)
     return True
 
 
 def stale_days(connection: Connection, today: date) -> list[date]:
-    """Days whose sums are missing, lack rows, count open ones, or are too young to be final."""
+    """Days whose sums are missing, lack rows, count open ones, are too young to be final, or were
+    made by an earlier release, which counted less.
+    """
     known = _known_days(connection)
     days = days_with_rows(connection, BEGINNING, midnight(today) + DAY)
     return [day for day in days if _is_stale(connection, day, known.get(day), today)]
 
 
-def _known_days(connection: Connection) -> Mapping[date, tuple[int, int]]:
-    open_ones = case((DAILY.c.status == RequestStatus.PENDING, DAILY.c.requests), else_=0)
-    counts = (func.sum(DAILY.c.requests), func.sum(open_ones))
+def _known_days(connection: Connection) -> Mapping[date, Row[Any]]:
+    counts = (
+        func.sum(DAILY.c.requests).label("requests"),
+        number(IS_OPEN).label("pending"),
+        number(LACKS_CACHE_SUMS).label("lacking"),
+    )
     rows = connection.execute(select(DAILY.c.day, *counts).group_by(DAILY.c.day))
-    return {day: (requests, pending) for day, requests, pending in rows}
+    return {row.day: row for row in rows}
 
 
-def _is_stale(
-    connection: Connection, day: date, known: tuple[int, int] | None, today: date
-) -> bool:
-    if known is None or known[1] or day >= today - timedelta(days=UNSETTLED_DAYS):
+def _is_stale(connection: Connection, day: date, known: Row[Any] | None, today: date) -> bool:
+    if known is None or known.pending or day >= today - timedelta(days=UNSETTLED_DAYS):
         return True
     start = midnight(day)
     rows = select(func.count()).select_from(TABLE).where(between(start, start + DAY))
-    return connection.scalars(rows).one() > known[0]
+    return bool(connection.scalars(rows).one() >= known.requests + (not known.lacking))
 
 
 def first_row_at(reader: Reader) -> datetime | None:
@@ -160,7 +165,7 @@ def _add(group: dict[str, Any], row: Any) -> None:
         group["latency_counts"][row.bucket] += row.requests
 
 
-def _wait_for_others(connection: Connection) -> None:
+def wait_for_others(connection: Connection) -> None:
     """One process at a time: SQLite's only write lock, or a lock on the table that readers pass."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"LOCK TABLE {DAILY.name} IN SHARE ROW EXCLUSIVE MODE"))

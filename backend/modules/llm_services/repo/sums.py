@@ -12,6 +12,7 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    not_,
     or_,
 )
 
@@ -67,6 +68,17 @@ ROW_SUMS: Mapping[str, ColumnElement[int]] = {
     "cost_nano_usd": _COST,
 }
 """The sums over rows of the ledger, by the names of the daily table's columns."""
+CACHE_SUMS: Mapping[str, ColumnElement[int]] = {
+    "cache_misses": number(and_(not_(_ROW.cached), _ROW.cache_key.is_not(None))),
+    "unpriced_hits": number(and_(_ROW.cached, _ROW.saved_cost.is_(None))),
+    "saved_nano_usd": total(cast(func.round(_ROW.saved_cost * _NANO), BigInteger)),
+}
+"""What the cache did beside ``cached_requests``, by the names of the daily table's columns."""
+LACKS_CACHE_SUMS: ColumnElement[bool] = DAILY.c.cache_misses.is_(None)
+"""Daily sums that an earlier release made: without what the cache did, and without users' sums."""
+# A partial index serves a query only where SQLite finds its very condition in it.
+IS_OPEN: ColumnElement[bool] = DAILY.c.status == literal_column("'pending'")
+"""Daily sums that count requests which had not ended."""
 
 OUTCOMES = tuple(RequestStatus)
 USAGE_OF_ROWS = [

@@ -1,19 +1,15 @@
-"""Sums of a window of time: closed days from the daily sums, everything else from the rows.
+"""Sums of a window of time, split by what requests were for."""
 
-So what is read is right whether or not the daily job has run; the job makes it fast.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, TypeAlias
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, literal, select
 from sqlalchemy.orm import Session
 
-from modules.llm_services.types import RequestStatus
-
-from .rollup import days_with_rows, first_row_at
+from .rollup import days_with_rows
+from .sources import Runs, Window, in_runs, sources
 from .stored_time import DAY, between, midnight
 from .sums import (
     DAILY,
@@ -25,11 +21,13 @@ from .sums import (
     add,
     or_empty,
     read_sums,
-    total,
 )
+from .user_sums import DIMENSIONS, users_usage
 from .writing import TABLE
 
+Split: TypeAlias = tuple[str, ...]
 Key: TypeAlias = tuple[Any, ...]
+Groups: TypeAlias = dict[Key, Sums]
 _ROW = TABLE.c
 _OF_ROWS_ONLY: Mapping[str, ColumnElement[Any]] = {
     "user": _ROW.user_id,
@@ -43,34 +41,6 @@ _ORDERS = {
 }
 
 
-_KNOWN_DAYS = (
-    select(
-        DAILY.c.day,
-        total(DAILY.c.requests).label("requests"),
-        total(case((DAILY.c.status == RequestStatus.PENDING, 1), else_=0)).label("pending"),
-    )
-    .where(DAILY.c.day.between(bindparam("first"), bindparam("last")))
-    .group_by(DAILY.c.day)
-    .order_by(DAILY.c.day)
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A time from ``start`` until just before ``end``."""
-
-    start: datetime
-    end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where a window's sums come from: days (first and last of each run), and rows."""
-
-    days: Sequence[tuple[date, date]]
-    rows: Sequence[Window]
-
-
 class UsageRepo:
     """Adds up what happened in a window, through the caller's session."""
 
@@ -79,54 +49,64 @@ class UsageRepo:
 
     def totals(self, window: Window) -> Sums:
         """Sums of everything."""
-        groups = self.usage((), window, "cost", 1)
-        return groups[0][1] if groups else dict.fromkeys(SUM_NAMES, 0)
+        return totals_of(self.splits([()], window)[0])
 
     def usage(
-        self, by: Sequence[str], window: Window, order: str, limit: int
-    ) -> list[tuple[Key, Sums]]:
+        self, by: Split, window: Window, order: str, limit: int
+    ) -> Sequence[tuple[Key, Sums]]:
         """Sums for each combination of what ``by`` names: by day, then the largest first."""
-        only_rows = not _OF_ROWS_ONLY.keys().isdisjoint(by)
-        sources = Sources((), (window,)) if only_rows else self.sources(window)
-        groups = self._of_days(by, sources.days)
-        for part in self._parts(by, sources.rows):
-            at_most = (order, limit) if only_rows else None
-            for key, sums in self._of_rows(by, part, at_most):
+        if DIMENSIONS.isdisjoint(by):
+            groups = self.splits([by], window)[0]
+        elif {*by} <= DIMENSIONS:
+            groups = self._of_users(by, window, order, limit)
+        else:
+            groups = self._of_rows(by, [window], (order, limit))
+        return ranked(by, groups, order)[:limit]
+
+    def splits(self, splits: Sequence[Split], window: Window) -> list[Groups]:
+        """The sums split in several ways, none of them by `DIMENSIONS`, from one look at the rows
+        and as few at the daily sums as there are ways that no earlier one contains.
+        """
+        found = sources(self._session, window)
+        every = tuple(dict.fromkeys(name for split in splits for name in split))
+        live = self._of_rows(every, found.rows)
+        closed: dict[Split, Groups] = {}
+        for split in splits:
+            finer = next((known for known in closed if {*known} >= {*split}), None)
+            closed[split] = (
+                self._of_days(split, found.days)
+                if finer is None
+                else folded(finer, closed[finer].items(), split)
+            )
+        return [_together(closed[split], folded(every, live.items(), split)) for split in splits]
+
+    def _of_users(self, by: Split, window: Window, order: str, limit: int) -> Groups:
+        found = sources(self._session, window, with_users=True)
+        times = [(part.start, part.end) for part in found.rows]
+        groups: Groups = {}
+        for row in users_usage(self._session, by, found.days, times, _ORDERS[order], limit):
+            key = tuple(_read_key(*given) for given in zip(by, row, strict=False))
+            groups[key] = add(groups.get(key, {}), read_sums(row[len(by) :]))
+        return groups
+
+    def _of_days(self, by: Split, days: Runs) -> Groups:
+        if not days:
+            return {}
+        keys = [DAILY.c[name] for name in by]
+        statement = select(*keys, *USAGE_OF_DAYS).where(in_runs(days)).group_by(*keys)
+        rows = self._session.execute(statement)
+        return {tuple(row[: len(keys)]): read_sums(row[len(keys) :]) for row in rows}
+
+    def _of_rows(
+        self, by: Split, windows: Sequence[Window], at_most: tuple[str, int] | None = None
+    ) -> Groups:
+        groups: Groups = {}
+        for part in self._parts(by, windows):
+            for key, sums in self._of_part(by, part, at_most):
                 groups[key] = add(groups.get(key, {}), sums)
-        return sorted(groups.items(), key=lambda group: _rank(by, order, *group))[:limit]
+        return groups
 
-    def sources(self, window: Window) -> Sources:
-        """Closed days of the window that have daily sums, and the ranges between them."""
-        closed = self._closed_days(window)
-        return Sources(closed, tuple(_gaps(window, closed)))
-
-    def _closed_days(self, window: Window) -> list[tuple[date, date]]:
-        """Runs of whole days before today whose sums can be believed."""
-        first, last = _whole_days(window)
-        days = self._session.execute(_KNOWN_DAYS, {"first": first, "last": last}).all()
-        oldest = first_row_at(self._session) if any(day.pending for day in days) else None
-        yesterday = datetime.now(UTC).date() - DAY
-        return _runs(
-            [
-                day.day
-                for day in days
-                if self._is_final(day, oldest)
-                and (day.day < yesterday or (day.day == yesterday and self._is_complete(day)))
-            ]
-        )
-
-    @staticmethod
-    def _is_final(known: Any, oldest: datetime | None) -> bool:
-        """Nothing is open any more. Of a day whose rows have gone, its sums are all there is."""
-        return not known.pending or oldest is None or known.day <= oldest.date()
-
-    def _is_complete(self, known: Any) -> bool:
-        """A row that waited for its database over midnight may have come after the sums."""
-        start = midnight(known.day)
-        rows = select(func.count()).select_from(TABLE).where(between(start, start + DAY))
-        return bool(self._session.scalars(rows).one() <= known.requests)
-
-    def _parts(self, by: Sequence[str], windows: Sequence[Window]) -> Iterator[Window]:
+    def _parts(self, by: Split, windows: Sequence[Window]) -> Iterator[Window]:
         """The windows; cut at midnights where days are told apart."""
         for window in windows:
             if "day" not in by:
@@ -136,16 +116,8 @@ class UsageRepo:
                 start = midnight(day)
                 yield Window(max(window.start, start), min(window.end, start + DAY))
 
-    def _of_days(self, by: Sequence[str], runs: Sequence[tuple[date, date]]) -> dict[Key, Sums]:
-        if not runs:
-            return {}
-        keys = [DAILY.c[name] for name in by]
-        statement = select(*keys, *USAGE_OF_DAYS).where(in_runs(runs)).group_by(*keys)
-        rows = self._session.execute(statement)
-        return {tuple(row[: len(keys)]): read_sums(row[len(keys) :]) for row in rows}
-
-    def _of_rows(
-        self, by: Sequence[str], window: Window, at_most: tuple[str, int] | None
+    def _of_part(
+        self, by: Split, window: Window, at_most: tuple[str, int] | None
     ) -> Iterator[tuple[Key, Sums]]:
         names = [name for name in by if name != "day"]
         keys = [_KEYS_OF_ROWS[name] for name in names]
@@ -158,9 +130,30 @@ class UsageRepo:
             yield tuple(values[name] for name in by), read_sums(row[len(keys) :])
 
 
-def in_runs(runs: Sequence[tuple[date, date]]) -> ColumnElement[bool]:
-    """Daily sums of these days, given as first and last of each run."""
-    return or_(*(DAILY.c.day.between(first, last) for first, last in runs))
+def ranked(by: Split, groups: Groups, order: str = "cost") -> list[tuple[Key, Sums]]:
+    """By day, where days are told apart, then the largest first."""
+    return sorted(groups.items(), key=lambda group: _rank(by, order, *group))
+
+
+def totals_of(groups: Groups) -> Sums:
+    """The sums of groups that are not split at all: of none, they are 0."""
+    return groups.get((), dict.fromkeys(SUM_NAMES, 0))
+
+
+def folded(by: Split, groups: Iterable[tuple[Key, Sums]], into: Split) -> Groups:
+    """Sums split in one way, added up to those of a way that tells less apart."""
+    if by == into:
+        return dict(groups)
+    places = [by.index(name) for name in into]
+    found: Groups = {}
+    for key, sums in groups:
+        less = tuple(key[place] for place in places)
+        found[less] = add(found.get(less, {}), sums)
+    return found
+
+
+def _together(one: Groups, other: Groups) -> Groups:
+    return {**one, **{key: add(one.get(key, {}), sums) for key, sums in other.items()}}
 
 
 def _largest(statement: Select[Any], order: str, limit: int) -> Select[Any]:
@@ -169,34 +162,10 @@ def _largest(statement: Select[Any], order: str, limit: int) -> Select[Any]:
     return statement.order_by(size.desc()).limit(limit)
 
 
-def _rank(by: Sequence[str], order: str, key: Key, sums: Sums) -> tuple[date, int]:
+def _rank(by: Split, order: str, key: Key, sums: Sums) -> tuple[date, int]:
     day = key[by.index("day")] if "day" in by else date.min
     return day, -sum(sums[name] for name in _ORDERS[order])
 
 
-def _whole_days(window: Window) -> tuple[date, date]:
-    """The first and the last day that lie in the window as a whole."""
-    first = window.start.date()
-    if midnight(first) < window.start:
-        first += DAY
-    return first, window.end.date() - DAY
-
-
-def _runs(days: Sequence[date]) -> list[tuple[date, date]]:
-    runs: list[tuple[date, date]] = []
-    for day in days:
-        if runs and runs[-1][1] + DAY == day:
-            runs[-1] = (runs[-1][0], day)
-        else:
-            runs.append((day, day))
-    return runs
-
-
-def _gaps(window: Window, runs: Sequence[tuple[date, date]]) -> Iterator[Window]:
-    start = window.start
-    for first, last in runs:
-        if start < midnight(first):
-            yield Window(start, midnight(first))
-        start = midnight(last) + DAY
-    if start < window.end:
-        yield Window(start, window.end)
+def _read_key(name: str, text: str) -> UUID | str:
+    return UUID(text) if name == "user" and text else text

@@ -55,12 +55,15 @@ class Position:
 class RequestPage(BaseModel):
     """Some requests, without the wide columns. ``next_cursor`` goes into ``after`` to get those
     that follow; it is ``None`` at the end. Rows that are written meanwhile shift nothing.
+    ``looked_until`` is the time at which looking ended before the page was full, if it did:
+    ``next_cursor`` goes on there.
     """
 
     model_config = ConfigDict(frozen=True)
 
     items: tuple[LLMRequestDTO, ...]
     next_cursor: str | None = None
+    looked_until: datetime | None = None
 
     @property
     def has_more(self) -> bool:

@@ -18,8 +18,8 @@ UsageDimension: TypeAlias = Literal[
     "user",
     "tenant",
 ]
-"""What usage can be split by. ``user`` and ``tenant`` are not in the daily sums: they are added up
-from the rows, as far back as there are rows.
+"""What usage can be split by. ``user`` and ``tenant`` have daily sums of their own, which are kept
+as long as the rows; what splits by them and something else is added up from the rows.
 """
 UsageOrder: TypeAlias = Literal["cost", "requests", "tokens"]
 
@@ -71,6 +71,20 @@ class UsageRow(UsageTotals):
     tenant: str | None = None
 
 
+class UsageOverview(BaseModel):
+    """A window at a glance: its sums by day and model, by model and by feature, days in order and
+    the largest cost first, and models in use that are to be shut down.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    totals: UsageTotals
+    days: tuple[UsageRow, ...]
+    models: tuple[UsageRow, ...]
+    features: tuple[UsageRow, ...]
+    retiring: tuple["RetiringUse", ...]
+
+
 class LatencyRow(BaseModel):
     """How long a model's completed, not cached requests took, in milliseconds, retries included.
 
@@ -96,7 +110,9 @@ class LatencyRow(BaseModel):
 
 
 class ErrorRow(BaseModel):
-    """Failures of one kind at one model, with the last of them as the example."""
+    """Failures of one kind at one model, with the last of them as the example; of requests whose
+    rows are gone there is none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -104,8 +120,9 @@ class ErrorRow(BaseModel):
     provider: str
     model: str
     requests: int
-    last_at: datetime
-    last_request_id: UUID
+    last_day: date
+    last_at: datetime | None
+    last_request_id: UUID | None
     last_message: str | None
 
 

@@ -12,6 +12,7 @@ from modules.llm_services.calls import CallArguments, build_call, candidates, te
 from modules.llm_services.exceptions import LLMInputError
 from modules.llm_services.providers.base import LLMProvider
 from modules.llm_services.repo import ListedRow, LLMRequestRepo
+from modules.llm_services.repo.stored_time import read_time
 from modules.llm_services.roles import ModelChoice
 from modules.llm_services.routing import fitting, with_fallback
 from modules.llm_services.types import Call, Candidate, LLMRequestDTO
@@ -110,10 +111,15 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     return await asyncio.to_thread(work, *args, **kwargs)
 
 
-def page(rows: Sequence[ListedRow], end: Position | None) -> RequestPage:
-    """Rows as callers see them, with where the next page begins."""
-    items = tuple(LLMRequestDTO.model_validate(row) for row in rows)
-    return RequestPage(items=items, next_cursor=None if end is None else end.as_cursor())
+def page(
+    rows: Sequence[ListedRow], end: Position | None, looked_until: str | None = None
+) -> RequestPage:
+    """Rows as callers see them, with where the next page begins, and how far was looked."""
+    return RequestPage(
+        items=tuple(LLMRequestDTO.model_validate(row) for row in rows),
+        next_cursor=None if end is None else end.as_cursor(),
+        looked_until=None if looked_until is None else read_time(looked_until),
+    )
 
 
 _MODULE = __name__.partition(".use_cases")[0]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from modules.llm_services.arguments import cache as checks
 from modules.llm_services.cache import Selection
+from modules.llm_services.repo import Window
 from modules.llm_services.repo.cache_use import cache_use
 from modules.llm_services.types import CacheStatistics
 from modules.llm_services.use_cases.base import UseCases
@@ -19,7 +20,7 @@ class CacheUseCases(UseCases):
         """How often answers came from the cache. See `KeepsCache.cache_statistics`."""
         begin = checks.moment("since", since)
         end = datetime.now(UTC) if until is None else checks.moment("until", until)
-        found = cache_use(self._repo.session, begin, end)
+        found = cache_use(self._repo.session, Window(begin, end))
         self._end_read()
         return CacheStatistics(
             hits=sum(row.hits for row in found),

@@ -5,11 +5,13 @@ from uuid import UUID
 
 from modules.llm_services import arguments
 from modules.llm_services.arguments import overview as checks
-from modules.llm_services.repo import LedgerOverviewRepo
+from modules.llm_services.repo import LedgerOverviewRepo, Window, failures
 from modules.llm_services.types import LLMRequestDTO
 from modules.llm_services.types.paging import Moment, RequestFilter, RequestPage
 from modules.llm_services.types.usage_report import CallerRow, ErrorRow
 from modules.llm_services.use_cases.base import UseCases, page
+
+_count = arguments.whole(1, arguments.MAX_COUNT)
 
 
 class OverviewUseCases(UseCases):
@@ -20,18 +22,27 @@ class OverviewUseCases(UseCases):
         return self.find(RequestFilter(), limit, after)
 
     def find(
-        self, wanted: RequestFilter | None = None, limit: int = 50, after: str | None = None
+        self,
+        wanted: RequestFilter | None = None,
+        limit: int = 50,
+        after: str | None = None,
+        *,
+        look_through: int | None = None,
     ) -> RequestPage:
         """Requests that fit a filter, newest first."""
-        given = checks.request_filter(wanted)
-        found = self._overview.find(given, checks.page_size("limit", limit), checks.cursor(after))
+        given, size = checks.request_filter(wanted), checks.page_size("limit", limit)
+        if look_through is not None:
+            look_through = _count("look_through", look_through)
+        rows, end, looked_until = self._overview.find(
+            given, size, checks.cursor(after), look_through
+        )
         self._end_read()
-        return page(*found)
+        return page(rows, end, looked_until)
 
     def count(self, wanted: RequestFilter | None = None, up_to: int = 10_000) -> int:
         """How many requests fit a filter, counted up to a limit."""
         given = checks.request_filter(wanted)
-        found = self._overview.count(given, arguments.whole(1, arguments.MAX_COUNT)("up_to", up_to))
+        found = self._overview.count(given, _count("up_to", up_to))
         self._end_read()
         return found
 
@@ -58,8 +69,8 @@ class OverviewUseCases(UseCases):
         self, since: Moment | None = None, until: Moment | None = None, limit: int = 100
     ) -> list[ErrorRow]:
         """Failures by type and model, each with its last example."""
-        window = checks.window(since, until)
-        rows = self._overview.errors(*window, checks.group_limit("limit", limit))
+        window = Window(*checks.window(since, until))
+        rows = failures(self._repo.session, window, checks.group_limit("limit", limit))
         found = [ErrorRow.model_validate(row, from_attributes=True) for row in rows]
         self._end_read()
         return found

@@ -1,6 +1,6 @@
 """What requests add up to, how long they took, and how far their costs can be believed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 from modules.llm_services.arguments import overview as checks
 from modules.llm_services.pricing import TABLE_REF, newest_price
 from modules.llm_services.repo import HealthRepo, UsageRepo, Window
+from modules.llm_services.repo.sums import Sums
+from modules.llm_services.repo.usage import Key, ranked, totals_of
 from modules.llm_services.retirements import retirement_of
 from modules.llm_services.types.paging import Moment
 from modules.llm_services.types.usage_report import (
@@ -17,6 +19,7 @@ from modules.llm_services.types.usage_report import (
     RetiringUse,
     UsageDimension,
     UsageOrder,
+    UsageOverview,
     UsageRow,
     UsageTotals,
 )
@@ -55,7 +58,23 @@ class UsageUseCases(UseCases):
             checks.group_limit("limit", limit),
         )
         self._end_read()
-        return [UsageRow(**_labels(names, key), **_shown(sums)) for key, sums in groups]
+        return _rows(names, groups)
+
+    def overview(self, since: Moment | None = None, until: Moment | None = None) -> UsageOverview:
+        """The sums of a window as a first page shows them."""
+        splits = [("day", "provider", "model"), ("provider", "model"), ("feature",), ()]
+        found = self._usage.splits(splits, Window(*checks.window(since, until)))
+        self._end_read()
+        days, models, features = (
+            _rows(by, ranked(by, groups)) for by, groups in zip(splits[:3], found, strict=False)
+        )
+        return UsageOverview(
+            totals=UsageTotals(**_shown(totals_of(found[3]))),
+            days=days,
+            models=models,
+            features=features,
+            retiring=_soonest_first(models),
+        )
 
     def latency(
         self,
@@ -76,7 +95,7 @@ class UsageUseCases(UseCases):
     ) -> list[RetiringUse]:
         """Models that were asked and are to be shut down."""
         rows = self.usage(("provider", "model"), since, until, limit=checks.MAX_GROUPS)
-        return sorted(filter(None, map(_retiring, rows)), key=lambda use: use.day)
+        return _soonest_first(rows)
 
     def cost_health(self, since: Moment | None = None, until: Moment | None = None) -> CostHealth:
         """How far the costs of a window can be believed."""
@@ -106,6 +125,14 @@ class UsageUseCases(UseCases):
     @property
     def _usage(self) -> UsageRepo:
         return UsageRepo(self._repo.session)
+
+
+def _rows(by: Sequence[str], groups: Iterable[tuple[Key, Sums]]) -> list[UsageRow]:
+    return [UsageRow(**_labels(by, key), **_shown(sums)) for key, sums in groups]
+
+
+def _soonest_first(rows: Iterable[UsageRow]) -> list[RetiringUse]:
+    return sorted(filter(None, map(_retiring, rows)), key=lambda use: use.day)
 
 
 def _retiring(row: UsageRow) -> RetiringUse | None:
