@@ -200,6 +200,24 @@ async def test_failures_are_counted_when_their_rows_are_gone(
     assert len(admin.errors(SINCE, TODAY + DAY, limit=1)) == 1
 
 
+async def test_a_window_that_begins_within_a_day_has_its_part_of_it(
+    admin: LLMServicesAdminProvider,
+) -> None:
+    """The last example is the last, whether it was counted by its day or with its row."""
+    failed = {"status": "failed", "error_type": "Timeout", "user_id": ANN}
+    at = [TODAY - n * DAY for n in (5.25, 4.75, 3)]
+    insert_rows([a_row(**failed, created_at=when, error_message=f"{when}") for when in at])
+    insert_rows([a_row(**failed | {"error_type": "Refused"}, created_at=TODAY - 3 * DAY)])
+    await admin.refresh_daily_usage()
+    since, until = TODAY - 5.5 * DAY, TODAY - 2 * DAY
+    most, other = admin.errors(since, until)
+    assert (most.requests, most.last_message) == (3, f"{at[2]}")
+    assert (other.error_type, other.requests) == ("Refused", 1)
+    [only] = admin.errors(since, until, limit=1)
+    assert only.last_at == at[2]
+    assert admin.usage("user", TODAY - 3 * DAY, until)[0].requests == 2
+
+
 async def test_what_a_user_used_is_nobodys_after_the_erasure(
     admin: LLMServicesAdminProvider,
 ) -> None:

@@ -72,12 +72,12 @@ class UsageRepo:
         live = self._of_rows(every, found.rows)
         closed: dict[Split, Groups] = {}
         for split in splits:
-            finer = next((known for known in closed if {*known} >= {*split}), None)
-            closed[split] = (
-                self._of_days(split, found.days)
-                if finer is None
-                else folded(finer, closed[finer].items(), split)
-            )
+            finer = [known for known in closed if {*known} >= {*split}]
+            if finer:
+                nearest = min(finer, key=lambda known: len(closed[known]))
+                closed[split] = folded(nearest, closed[nearest].items(), split)
+            else:
+                closed[split] = self._of_days(split, found.days)
         return [_together(closed[split], folded(every, live.items(), split)) for split in splits]
 
     def _of_users(self, by: Split, window: Window, order: str, limit: int) -> Groups:
