@@ -66,8 +66,9 @@ def _of_days(session: Session, days: Runs) -> Iterator[tuple[Kind, tuple[int, da
     kind = [DAILY.c[name] for name in _KIND]
     counted = select(*kind, func.sum(DAILY.c.requests), func.max(DAILY.c.day))
     failed = counted.where(in_runs(days), DAILY.c.status == RequestStatus.FAILED).group_by(*kind)
-    for error_type, provider, model, requests, last_day in session.execute(failed):
-        yield (error_type or None, provider, model), (int(requests), last_day)
+    for row in session.execute(failed):
+        error_type, *model, requests, last_day = tuple(row)
+        yield (error_type or None, model[0], model[1]), (int(requests), last_day)
 
 
 def _of_rows(session: Session, window: Window) -> Iterator[tuple[Kind, Row[Any]]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from importlib import import_module
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -28,6 +27,7 @@ from sqlalchemy.orm import Session
 
 from modules.llm_services.models import DailyUserUsage
 
+from .inserting import own_insert
 from .stored_time import DAY, between, midnight
 from .sums import SUM_NAMES, USAGE_OF_ROWS, or_empty, total
 from .writing import TABLE
@@ -117,9 +117,8 @@ def give_to_nobody(connection: Connection, user_id: UUID) -> None:
     his = USERS.c.user_id.in_([str(user_id), user_id.hex])  # an older engine left the dashes out
     sums = {name: USERS.c[name] for name in SUM_NAMES}
     moved = select(USERS.c.day, literal(""), USERS.c.tenant, *sums.values()).where(his)
-    # Each database spells "or add it to what is there" through a module of its own.
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    added = dialect.insert(USERS).from_select(["day", *_KEYS, *SUM_NAMES], moved)
+    insertion = own_insert(USERS, connection.dialect.name)
+    added = insertion.from_select(["day", *_KEYS, *SUM_NAMES], moved)
     more = {name: column + added.excluded[name] for name, column in sums.items()}
     connection.execute(
         added.on_conflict_do_update(index_elements=list(USERS.primary_key), set_=more)
