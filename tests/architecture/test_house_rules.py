@@ -50,7 +50,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/arguments/recording.py:_content": "a caller's file may raise anything",
     "llm_services/recorded_stream.py:begin": "closes the connection of whoever goes away",
     "llm_services/recording/payload.py:stored": "what a redactor chokes on is withheld, not leaked",
-    "llm_services/repo/prepared.py:_taken": "a value that no driver takes is a StatementError, as SQLAlchemy's",
+    "llm_services/repo/prepared.py:_taken": "what no driver takes is a StatementError, as ever",
     "llm_services/redaction/redactors.py:_load": "the operator's module may raise anything",
     "llm_services/recording/budgets.py:tell": "a listener of the application may raise anything",
     "llm_services/recording/store.py:_transact": "the one thread that writes must go on",
