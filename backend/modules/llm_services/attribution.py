@@ -34,6 +34,7 @@ _TRACEPARENT = re.compile(
     r"-[0-9a-f]{2}(-.*)?"
 )
 _OURS, _, _ = __name__.rpartition(".")
+_WITHIN_OURS = f"{_OURS}."
 _SIBLINGS = _OURS.rpartition(".")[0] + "."
 _LONGEST_FEATURE = 64
 # They run what others wrote: a coroutine that such a frame starts was called by nobody in sight.
@@ -105,13 +106,11 @@ def calling_module() -> str | None:
     ``None`` for a coroutine that was handed to an event loop as it is: nobody is left to name.
     """
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to ask who calls
-    while frame.f_back and _is_passed(frame.f_globals.get("__name__", "")):
+    module = frame.f_globals.get("__name__", "")
+    while frame.f_back and (module == "contextlib" or module.startswith(_WITHIN_OURS)):
         frame = frame.f_back
-    return _feature_of(frame.f_globals.get("__name__", ""))
-
-
-def _is_passed(module: str) -> bool:
-    return module == "contextlib" or module.startswith(_OURS + ".")
+        module = frame.f_globals.get("__name__", "")
+    return _feature_of(module)
 
 
 @lru_cache(1_024)

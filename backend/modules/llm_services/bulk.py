@@ -49,13 +49,15 @@ def weight(messages: object) -> int:
         return 0
     if len(messages) > _MANY:
         return LARGE
-    return sum(_content(m) for m in messages if isinstance(m, LLMMessageDTO))
+    size = 0
+    for message in messages:  # it is asked for several times a call
+        if isinstance(message, LLMMessageDTO):
+            said = getattr(message, "content", None)  # model_construct sets only what it is given
+            size += str.__len__(said) if isinstance(said, str) else _parts(said)
+    return size
 
 
-def _content(message: LLMMessageDTO) -> int:
-    content = getattr(message, "content", None)  # model_construct sets only what it is given
-    if isinstance(content, str):
-        return str.__len__(content)  # a subclass may count otherwise
+def _parts(content: object) -> int:
     return sum(map(_part, content)) if isinstance(content, list | tuple) else 0
 
 

@@ -24,6 +24,7 @@ _call_name = label(200)  # a model may have made it up
 _TEXTS = {str, MessageRole, type(None)}
 _ROLE_WORDS = frozenset(map(str, MessageRole))
 _ROLES = ", ".join(MessageRole)
+_SPEAKERS = _ROLE_WORDS - {MessageRole.TOOL}
 
 
 def messages(value: object, media_dir: Path | None = None) -> tuple[LLMMessageDTO, ...]:
@@ -52,6 +53,9 @@ def _conversation(value: object, media_dir: Path | None) -> tuple[LLMMessageDTO,
 def _message(name: str, value: object, media_dir: Path | None) -> LLMMessageDTO:
     if not isinstance(value, LLMMessageDTO):
         raise LLMInputError(f"{name} must be an LLMMessageDTO, not {kind(value)}")
+    if _is_role_and_text(value):
+        sendable_text(f"{name}.content", value.content, MAX_CHARACTERS)
+        return value
     role: object = getattr(value, "role", None)  # model_construct sets only what it is given
     speaker: object = value.name
     if plain_text(role) not in _ROLE_WORDS:
@@ -62,6 +66,19 @@ def _message(name: str, value: object, media_dir: Path | None) -> LLMMessageDTO:
     _check_tool_fields(name, plain)
     _check_reasoning(name, plain)
     return _with_content(name, plain, media_dir)
+
+
+def _is_role_and_text(value: LLMMessageDTO) -> bool:
+    """Whether a message is what nearly all are: then only its text is to be checked."""
+    said = vars(value).get
+    nothing_else = said("name") is None and said("tool_call_id") is None
+    return (
+        type(said("role")) in _TEXTS
+        and said("role") in _SPEAKERS
+        and type(said("content")) is str
+        and nothing_else
+        and said("tool_calls") == said("reasoning") == ()
+    )
 
 
 def _plain(value: LLMMessageDTO) -> LLMMessageDTO:
