@@ -170,10 +170,11 @@ def test_a_schema_that_cannot_be_used_is_refused(schema: str, said: str) -> None
         (
             ("ask", "x", "--model", "openai:gpt-4o:status=429", "--timeout", "0.5"),
             1,
-            "Trying again",
+            "trying again",
         ),
         (("ask", "x", "--model", "nobody:x"), 2, "names the provider 'nobody'"),
         (("ask", "x", "--model", "a", "--role", "b"), 2, "give one"),
+        (("ask", "x", "--role", "clever"), 2, "clever: roles are embedding, fast, image"),
         (("ask", "x", "--image", "nowhere.png"), 2, "nowhere.png: No such file"),
         (("ask", "x", "--temperature", "9"), 2, "temperature must be"),
         (("logs", "show", str(UUID(int=1))), 1, "there is no row"),
@@ -213,6 +214,36 @@ def test_a_database_that_is_not_there_is_a_line(
     result = run("logs", "list")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "llm-services doctor" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "said"),
+    [
+        ("sqlite:///{}/new.db", 1, "table llm_budget_periods, table llm_owners"),
+        ("nonsense", 2, "DATABASE_URL is no URL"),
+        ("mysql+pymysql://u:pw-secret@h/d", 2, "the driver pymysql is not installed"),
+    ],
+)
+def test_a_database_that_cannot_serve_is_a_line(
+    url: str, code: int, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One that is new says what makes the tables; no traceback, no password."""
+    monkeypatch.setenv("DATABASE_URL", url.format(tmp_path))
+    result = run("logs", "list")
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert said in result.stderr
+    assert "pw-secret" not in result.output
+    assert ("run llm-services migrate" in result.stderr) == url.startswith("sqlite")
+
+
+def test_a_module_that_is_missing_elsewhere_is_a_fault_to_be_seen() -> None:
+    """Only a database's driver is the user's to install."""
+
+    async def work() -> None:
+        raise ModuleNotFoundError("No module named 'x'", name="x")
+
+    with pytest.raises(ModuleNotFoundError):
+        running.run(work)
 
 
 def test_rows_are_listed_filtered_and_paged() -> None:

@@ -1,6 +1,7 @@
 """The command line's doctor: what it looks at, and what it says when something is wrong."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -76,7 +77,34 @@ def test_it_sees_missing_keys_and_retired_models(monkeypatch: pytest.MonkeyPatch
     assert ["provider anthropic", "warning", "ANTHROPIC_API_KEY is not set"] in lines
     [old] = [detail for what, _, detail in lines if what == "role smart"]
     assert "stops answering on 2026-08-05; its vendor names claude-opus-4-8" in old
-    assert "role fast of tenant acme" in [what for what, _, _ in lines]
+    assert old.endswith("LLM_ROLES__SMART names another")
+    [tenants] = [detail for what, _, detail in lines if what == "role fast of tenant acme"]
+    assert tenants.endswith("LLM_TENANT_ROLES__ACME__FAST names another")
+
+
+def test_it_sees_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vendor's SDK is an extra; the key alone is not enough."""
+    monkeypatch.setenv("LLM_PROVIDER", "gemini")
+    monkeypatch.setenv("GEMINI_API_KEY", "sk-secret")
+    assert "provider gemini\tok\tconfigured" in run("doctor").stdout
+    for missing in ("google.genai", "google"):
+        monkeypatch.setitem(sys.modules, missing, None)
+        result = run("doctor")
+        assert "provider gemini\tfailed\t" in result.stdout
+        assert "install llm-services[gemini]" in result.stdout
+
+
+def test_it_sees_settings_that_there_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with a slip in it would set nothing, and nobody would know."""
+    monkeypatch.setenv("LLM_CACH_TTL", "5")
+    monkeypatch.setenv("LLM_ROLES__HOUSE", "openai:gpt-4o")
+    monkeypatch.setenv("LLM_QQQQ", "5")
+    lines = [line.split("\t") for line in run("doctor").stdout.splitlines()]
+    assert [rest for what, *rest in lines if what == "configuration"] == [
+        ["ok", "every setting makes sense"],
+        ["warning", "LLM_CACH_TTL is no setting; did you mean LLM_CACHE_TTL?"],
+        ["warning", "LLM_QQQQ is no setting"],
+    ]
 
 
 def test_it_sees_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,14 +132,14 @@ def test_missing_columns_and_indexes_are_found(database_url: str) -> None:
     }
     result = run("doctor")
     assert result.exit_code == 1
-    assert "migrations\tfailed\trun alembic upgrade head: " in result.stdout
+    assert "migrations\tfailed\trun llm-services migrate: " in result.stdout
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
     [
         ("sqlite:////no/such/folder/x.db", "sqlite /no/such/folder/x.db does not answer"),
-        ("nonsense", "DATABASE_URL: ArgumentError"),
+        ("nonsense", "DATABASE_URL is no URL of SQLAlchemy, such as"),
         ("mysql+pymysql://u:pw-secret@h/d", "DATABASE_URL: the driver pymysql is not installed"),
     ],
 )

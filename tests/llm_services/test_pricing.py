@@ -338,8 +338,8 @@ def test_an_unpriced_model_is_told_once_and_counted(caplog: pytest.LogCaptureFix
         for model in ("llama4", "llama4", "qwen4"):
             prices.price("ollama", model, Usage(prompt_tokens=1), NOW)
     assert [record.getMessage() for record in caplog.records] == [
-        "No price for 'llama4' of 'ollama': genai-prices does not have it",
-        "No price for 'qwen4' of 'ollama': genai-prices does not have it",
+        "No price for 'ollama:llama4': genai-prices does not have it",
+        "No price for 'ollama:qwen4': genai-prices does not have it",
     ]
     assert prices.unpriced_models() == {"ollama:llama4": 2, "ollama:qwen4": 1}
 

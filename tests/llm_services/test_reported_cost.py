@@ -167,7 +167,7 @@ async def test_an_unknown_price_is_said_to_be_unknown(
         assert (row["price_ref"], row["cost_details"]) == (None, None)
     assert (refused["cost_estimate"], refused["cost_source"]) == (None, None)
     assert [r.getMessage() for r in caplog.records if "No price" in r.getMessage()] == [
-        "No price for 'nobodys-model' of 'openai': genai-prices does not have it"
+        "No price for 'openai:nobodys-model': genai-prices does not have it"
     ]
 
 

@@ -6,6 +6,7 @@ All faults are reported at once, by variable, and never with a secret's value.
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
@@ -226,6 +227,17 @@ def _default(name: str) -> Any:
     fields = LLMConfig.model_fields
     setting = next(s for s in fields if name == s or name in variables_of(s))
     return fields[setting].get_default(call_default_factory=True)
+
+
+def unknown_variables() -> list[tuple[str, str | None]]:
+    """Variables that begin with ``LLM_`` and are no setting, each with the one that was meant."""
+    known = {name.upper() for setting in LLMConfig.model_fields for name in variables_of(setting)}
+    named = {name.upper(): name.upper().partition("__")[0] for name in os.environ}
+    return [
+        (name, next(iter(get_close_matches(first, known, 1)), None))
+        for name, first in sorted(named.items())
+        if name.startswith("LLM_") and first not in known
+    ]
 
 
 def environment_key() -> tuple[tuple[str, str], ...]:

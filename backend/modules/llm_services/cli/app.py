@@ -7,6 +7,7 @@ from .commands.ask import ask
 from .commands.budget import budget
 from .commands.doctor import doctor
 from .commands.forgetting import erase_user, purge
+from .commands.migrate import migrate
 from .commands.models import models
 from .commands.money import reconcile, recost
 from .commands.replays import compare, replay
@@ -23,7 +24,7 @@ app = typer.Typer(
 )
 for command in (
     *(ask, usage, cost, budget, models, replay, compare),
-    *(recost, reconcile, purge, erase_user, doctor),
+    *(recost, reconcile, purge, erase_user, migrate, doctor),
 ):
     app.command()(command)
 app.add_typer(logs.app, name="logs")

@@ -8,6 +8,7 @@ from typing import Literal, TextIO
 from .visible import one_line, visible
 
 _NUMBER = re.compile(r"[-+\d.,%]*")
+_DAY_AND_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\dZ)$")  # breaks between the two
 NOTHING = "-"
 
 
@@ -67,5 +68,5 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         side: Literal["left", "right"] = "right" if numbers else "left"
         table.add_column(name, justify=side, overflow="fold", no_wrap=name == "id")  # to be copied
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(_DAY_AND_TIME.sub(r"\1 \2", text)) for text in row))
     Console(file=sys.stdout, markup=False, highlight=False, emoji=False).print(table)

@@ -24,23 +24,22 @@ def run(
     """What the coroutine gives. Ctrl-C cancels it, so that its rows are settled first."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from modules.llm_services.public import LLMConfigurationError, LLMError, LLMInputError
+    from modules.llm_services.public import LLMError
 
     try:
         return asyncio.run(work())
     except KeyboardInterrupt:
         raise typer.Exit(interrupted) from None
     except LLMError as error:
-        wrong = isinstance(error, LLMInputError | LLMConfigurationError)
-        _end(error, MISUSED if wrong else FAILED, as_json=as_json)
-    except SQLAlchemyError as error:
-        cause = type(getattr(error, "orig", None) or error).__name__
-        said = f"the database did not answer as it should ({cause}): see llm-services doctor"
-        _end(LLMError(said), FAILED, as_json=as_json)
+        _end(error, as_json=as_json)
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        from .schema_check import explained
+
+        _end(explained(error), as_json=as_json)
     except OSError as error:
         if error.filename is None:  # whoever read our stdout has gone: typer's to end
             raise
-        _end(LLMError(f"{error.filename}: {error.strerror}"), FAILED, as_json=as_json)
+        _end(LLMError(f"{error.filename}: {error.strerror}"), as_json=as_json)
 
 
 def misuse(message: str) -> typer.BadParameter:
@@ -48,10 +47,13 @@ def misuse(message: str) -> typer.BadParameter:
     return typer.BadParameter(message)
 
 
-def _end(error: Any, code: int, *, as_json: bool) -> NoReturn:
+def _end(error: Any, *, as_json: bool) -> NoReturn:
+    from modules.llm_services.public import LLMConfigurationError, LLMInputError
+
     if as_json:
         show_json("error", error)
     row = f" (row {error.request_id})" if error.request_id else ""
-    again = " Trying again may help." if error.retryable else ""
+    again = "; trying again may help" if error.retryable else ""
     note(f"llm-services: {error.message}{row}{again}")
-    raise typer.Exit(code) from None
+    wrong = isinstance(error, LLMInputError | LLMConfigurationError)
+    raise typer.Exit(MISUSED if wrong else FAILED) from None

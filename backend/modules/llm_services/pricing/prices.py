@@ -89,7 +89,7 @@ class PriceList:
         key = f"{provider}:{model}"
         self._unpriced[key] += 1
         if self._unpriced[key] == 1:
-            logger.warning("No price for %r of %r: %s", model, provider, reason)
+            logger.warning("No price for %r: %s", key, reason)
 
 
 def _names(model: str, response_model: str | None) -> Iterator[str]:

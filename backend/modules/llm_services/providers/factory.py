@@ -8,6 +8,7 @@ To add one that speaks OpenAI's formats: a row in ``PROVIDERS``, or no code at a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeAlias
 
 from modules.llm_services.exceptions import LLMConfigurationError
@@ -57,6 +58,9 @@ ADAPTERS: Mapping[str, Callable[[], MakeAdapter]] = {
     "gemini": _gemini,
 }
 """Loaders: each imports its vendor's SDK, and gives what makes an adapter."""
+
+SDKS: Mapping[str, str] = {"anthropic": "anthropic", "gemini": "google.genai"}
+"""What the loaders import that is an extra."""
 
 
 def provider_names(config: LLMConfig) -> frozenset[str]:
@@ -112,11 +116,25 @@ def _require(settings: ProviderSettings, row: ProviderRow) -> None:
 
 def problem_of(config: LLMConfig, name: str) -> str | None:
     """What a provider lacks to be asked, as its error would say it."""
+    settings, row = _described(config, name)
     try:
-        _require(*_described(config, name))
+        _require(settings, row)
     except LLMConfigurationError as error:
         return error.message
-    return None
+    package = SDKS.get(row.adapter)
+    return _lacking(name, package, row) if package and not _is_installed(package) else None
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # nor what it is a part of
+        return False
+
+
+def _lacking(name: str, package: str | None, row: ProviderRow) -> str:
+    extra = f"llm-services[{row.adapter}]"
+    return f"the provider {name!r} needs the package {package!r}: install {extra}"
 
 
 def _described(config: LLMConfig, name: str) -> tuple[ProviderSettings, ProviderRow]:
@@ -128,7 +146,4 @@ def _loaded(name: str, row: ProviderRow) -> MakeAdapter:
     try:
         return ADAPTERS[row.adapter]()
     except ModuleNotFoundError as error:
-        raise LLMConfigurationError(
-            f"the provider {name!r} needs the package {error.name!r}: install "
-            f"llm-services[{row.adapter}]"
-        ) from None
+        raise LLMConfigurationError(_lacking(name, error.name, row)) from None

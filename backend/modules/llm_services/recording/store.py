@@ -130,7 +130,8 @@ class Store:
         cause = type(getattr(error, "orig", None) or error).__name__
         if _may_be_schema(error) and self._schema_is_behind():
             return LLMRecordingError(
-                "the table llm_requests is missing or too old: run `alembic upgrade head`",
+                "the table llm_requests is missing or too old: run `llm-services migrate`, or "
+                "`alembic upgrade head`",
                 retryable=False,
             )
         return LLMRecordingError(f"the ledger's database did not take the row ({cause})")

@@ -1,8 +1,10 @@
 """``llm-services ask``: one prompt, and the answer as it comes."""
 
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from modules.llm_services.public import LLMMessageDTO, LLMResponseDTO
 
 _STDIN = "-"
+T = TypeVar("T")
 
 
 def ask(
@@ -75,12 +78,24 @@ def ask(
     pictures = [_bytes(path) for path in image or ()]
     fits = None if schema is None else _bytes(schema)
     work = _Asking(text, system, pictures, said, as_json=as_json, quiet=quiet or as_json)
+    way = work.answer if as_json else work.stream
     if estimate:
-        run(work.estimate, as_json=as_json)
+        way = work.estimate
     elif fits is not None:
-        run(lambda: work.fill(fits), as_json=as_json)
-    else:
-        run(work.answer if as_json else work.stream, as_json=as_json)
+        way = partial(work.fill, fits)
+    run(lambda: _of_a_role(role, tenant, way), as_json=as_json)
+
+
+async def _of_a_role(role: str | None, tenant: str | None, way: Callable[[], Awaitable[T]]) -> T:
+    """A role that nobody knows would be asked for as a model."""
+    from modules.llm_services.config import create_llm_config_from_env
+    from modules.llm_services.roles import DEFAULT_ROLES
+
+    if role is not None:
+        known = {*DEFAULT_ROLES, *create_llm_config_from_env().for_tenant(tenant).roles}
+        if role not in known:
+            raise misuse(f"--role {role}: roles are {', '.join(sorted(known))}")
+    return await way()
 
 
 def _given(**options: Any) -> dict[str, Any]:

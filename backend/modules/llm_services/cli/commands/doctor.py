@@ -56,6 +56,7 @@ def doctor(
 async def _checks(*, probe: bool) -> list[Check]:
     from sqlalchemy.exc import SQLAlchemyError
 
+    from modules.llm_services.cli.schema_check import explained
     from modules.llm_services.public import LLMConfigurationError, open_llm_services
 
     try:
@@ -65,9 +66,23 @@ async def _checks(*, probe: bool) -> list[Check]:
         faults = [Check("configuration", "failed", one) for one in _FAULTS.split(error.message)]
         return [*faults, *_schema(answers=True)]
     except (SQLAlchemyError, ModuleNotFoundError) as error:
-        return [Check("database", "failed", f"DATABASE_URL: {_why(error)}")]
-    configured = Check("configuration", "ok", "every setting makes sense")
-    return [configured, *_database(report), *_spool(report), *_providers(report), *_ends(report)]
+        return [Check("database", "failed", explained(error).message)]
+    return [
+        *_configuration(),
+        *_database(report),
+        *_spool(report),
+        *_providers(report),
+        *_ends(report),
+    ]
+
+
+def _configuration() -> Iterator[Check]:
+    from modules.llm_services.config import unknown_variables
+
+    yield Check("configuration", "ok", "every setting makes sense")
+    for name, near in unknown_variables():
+        meant = f"; did you mean {near}?" if near else ""
+        yield Check("configuration", "warning", f"{name} is no setting{meant}")
 
 
 def _database(report: "HealthReport") -> Iterator[Check]:
@@ -84,7 +99,7 @@ def _database(report: "HealthReport") -> Iterator[Check]:
 def _schema(*, answers: bool) -> Iterator[Check]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from modules.llm_services.cli.schema_check import missing
+    from modules.llm_services.cli.schema_check import MIGRATE, explained, listed, missing
     from modules.shared.db import get_engine
 
     if not answers:
@@ -92,11 +107,10 @@ def _schema(*, answers: bool) -> Iterator[Check]:
     try:
         lacking = missing(get_engine())
     except (SQLAlchemyError, ModuleNotFoundError) as error:
-        yield Check("database", "failed", f"it does not answer ({_why(error)})")
+        yield Check("database", "failed", explained(error).message)
         return
     if lacking:
-        some = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if lacking[5:] else "")
-        yield Check("migrations", "failed", f"run alembic upgrade head: {some} missing")
+        yield Check("migrations", "failed", f"{MIGRATE}: {listed(lacking)} missing")
     else:
         yield Check("migrations", "ok", "the tables are those of this version")
 
@@ -119,7 +133,7 @@ def _providers(report: "HealthReport") -> Iterator[Check]:
         if one.problem:  # the first is that of calls which name no model
             yield Check(name, "warning" if place else "failed", one.problem)
         elif not one.probes:
-            yield Check(name, "ok", "configured")
+            yield Check(name, "ok", "configured; --probe asks it")
         for asked in one.probes:
             said = "answers" if asked.answers else f"does not answer ({asked.error_type})"
             yield Check(name, "ok" if asked.answers else "failed", f"{asked.model} {said}")
@@ -128,12 +142,11 @@ def _providers(report: "HealthReport") -> Iterator[Check]:
 def _ends(report: "HealthReport") -> Iterator[Check]:
     for one in report.retiring:
         role = f"role {one.role}" + (f" of tenant {one.tenant}" if one.tenant else "")
+        place = f"TENANT_ROLES__{one.tenant}" if one.tenant else "ROLES"
+        variable = f"LLM_{place}__{one.role}".upper()
         instead = f"; its vendor names {one.instead}" if one.instead else ""
-        said = f"{one.provider}:{one.model} stops answering on {one.day}{instead}"
+        said = (
+            f"{one.provider}:{one.model} stops answering on {one.day}{instead}; "
+            f"{variable} names another"
+        )
         yield Check(role, "warning" if one.days_left > 0 else "failed", said)
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return f"the driver {error.name} is not installed"
-    return type(getattr(error, "orig", None) or error).__name__

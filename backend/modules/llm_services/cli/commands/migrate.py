@@ -1,0 +1,30 @@
+"""``llm-services migrate``: the database, brought to this version."""
+
+from modules.llm_services.cli.options import AsJson
+from modules.llm_services.cli.output import show_json, write
+from modules.llm_services.cli.running import run
+
+
+def migrate(*, as_json: AsJson = False) -> None:
+    """Make or upgrade the tables in the database of DATABASE_URL.
+
+    Safe to repeat, to interrupt, and beside processes of the version before.
+
+    \b
+    llm-services migrate
+    DATABASE_URL=sqlite:///trial.db llm-services migrate
+    """
+    run(lambda: _migrate(as_json=as_json), as_json=as_json)
+
+
+async def _migrate(*, as_json: bool) -> None:
+    from modules.llm_services.cli.migrations import revision, upgrade
+    from modules.llm_services.cli.schema_check import where
+
+    before = revision()
+    upgrade()
+    after = revision()
+    if as_json:
+        show_json("migrate", {"database": where(), "before": before, "after": after})
+    else:
+        write(f"{where()} {'was' if before == after else 'is'} at {after}")
