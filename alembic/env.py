@@ -62,6 +62,7 @@ def _migrate(connection: Connection) -> None:
     dialect = connection.dialect.name
     context.configure(
         connection=connection,
+        version_table=context.config.get_main_option("version_table", "alembic_version"),
         target_metadata=Base.metadata,
         render_as_batch=dialect == "sqlite",
         compare_type=_type_differs,

@@ -13,7 +13,10 @@ from tests.support.command_line import run
 from tests.support.ledger import rows
 from tests.support.overview import USERS, a_row, insert_rows
 
-PAGES = [ROOT / name for name in ("docs/cli.md", "README.md")]
+PAGES = [
+    ROOT / name
+    for name in ("docs/cli.md", "docs/tutorial.md", "docs/your-application.md", "README.md")
+]
 NAME = "llm-services"
 
 

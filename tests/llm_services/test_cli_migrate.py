@@ -39,6 +39,13 @@ def test_somebody_elses_revision_is_told(empty_database_url: str) -> None:
     result = run("migrate")
     assert result.exit_code == 2
     assert "'beef': a newer version has migrated this database" in result.stderr
+    assert "--version-table" in result.stderr
+    beside = run("migrate", "--version-table", "llm_services_version")
+    assert (beside.exit_code, beside.stdout.split()[-1]) == (0, NEWEST)
+    assert run("migrate", "--version-table", "llm_services_version").stderr == ""
+    with get_engine().connect() as connection:
+        theirs = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    assert theirs == "beef"
 
 
 def test_it_says_when_there_are_none(

@@ -21,7 +21,7 @@ _logger = logging.getLogger("alembic.runtime.migration")
 _NOISE = ("Context impl", "Will assume")
 
 
-def upgrade() -> None:
+def upgrade(version_table: str) -> None:
     """Bring the database of ``DATABASE_URL`` to this version, and tell each step as it begins.
 
     Raises `LLMConfigurationError` where the migrations are not to be found, or are not those of
@@ -31,20 +31,22 @@ def upgrade() -> None:
     _logger.addHandler(teller)
     _logger.setLevel(logging.INFO)
     try:
-        command.upgrade(_config(), "head")
+        command.upgrade(_config(version_table), "head")
     except CommandError as error:
         raise LLMConfigurationError(
-            f"{error}: a newer version has migrated this database, or an Alembic of your own has"
+            f"{error}: a newer version has migrated this database, or an Alembic of your own uses "
+            f"the table {version_table}, too: give another one with --version-table"
         ) from None
     finally:
         _logger.removeHandler(teller)
         _logger.setLevel(level)
 
 
-def revision() -> str | None:
+def revision(version_table: str) -> str | None:
     """The revision that the database is at. Raises `SQLAlchemyError`."""
     with get_engine().connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        found = MigrationContext.configure(connection, opts={"version_table": version_table})
+        return ", ".join(sorted(found.get_current_heads())) or None
 
 
 class _Teller(logging.Handler):
@@ -57,7 +59,7 @@ class _Teller(logging.Handler):
             note(message)
 
 
-def _config() -> Config:
+def _config(version_table: str) -> Config:
     folder = next((one for one in FOLDERS if (one / "env.py").is_file()), None)
     if folder is None:
         raise LLMConfigurationError(
@@ -67,4 +69,5 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
+    config.set_main_option("version_table", version_table)
     return config
