@@ -16,7 +16,7 @@ help: ## Show what there is
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
-	@echo "Setting up $(VENV) (once) ..."
+	@echo "Setting up $(VENV), once: a minute or two ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -25,7 +25,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## A lesson made from a source text, and the ledger of it (SOURCE=path, LIVE=1)
 	@$(BIN)/python -m demo $(if $(SOURCE),--source "$(SOURCE)") $(if $(filter-out 0 no false,$(LIVE)),--live)
 
-serve: $(READY) ## The backend on PORT (8000), with /docs; the sandbox answers while no key is set
+serve: $(READY) ## The backend on PORT (8000), with /docs and /llm-usage; the sandbox answers while no key is set
 	@$(BIN)/python -m serve --port $(or $(PORT),8000)
 
 sandbox: $(READY) ## The sandbox alone on PORT (8081)
@@ -56,7 +56,7 @@ bench: $(READY) ## Processor time of a call beside the bare SDK and other librar
 	@PYTHONPATH=backend:. $(BIN)/python -m benchmarks.calls.run $(if $(QUICK),--quick) $(if $(CLIENTS),--clients $(CLIENTS))
 
 .PHONY: docs dist dist-check sbom
-docs: $(READY) ## The documentation as a site in site/, every link checked (SERVE=1: on port 8001)
+docs: $(READY) ## The documentation as a site in site/, every link checked (SERVE=1: on port 8001, to read it)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(if $(SERVE),serve --dev-addr 127.0.0.1:8001,build --strict)
 
 dist: $(READY) ## Wheel and sdist, in dist/

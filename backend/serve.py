@@ -50,7 +50,8 @@ def main() -> None:
     migrate()
     with a_vendor():
         logger.info("database %s", database_url().split("@")[-1])
-        logger.info("try http://%s:%d/docs", options.host, options.port)
+        here = f"http://{options.host}:{options.port}"
+        logger.info("routes to try %s/docs, what calls cost %s/llm-usage", here, here)
         uvicorn.run("main:app", host=options.host, port=options.port, log_level="info")
 
 

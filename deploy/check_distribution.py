@@ -22,6 +22,8 @@ from alembic.config import main as alembic
 from sqlalchemy import create_engine, inspect
 
 os.environ["DATABASE_URL"] = f"sqlite:///{pathlib.Path(sys.argv[1]) / 'backend.db'}"
+from modules.llm_services.cli.migrations import upgrade
+upgrade("alembic_version")
 alembic(["-c", sys.argv[2], "upgrade", "head"])
 engine = create_engine(os.environ["DATABASE_URL"])
 with engine.connect() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 import uvicorn
 
@@ -16,7 +17,12 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8081, help="0 takes a free port")
     options = parser.parse_args()
-    with listen(options.host, options.port) as sock:
+    try:
+        taken = listen(options.host, options.port)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        parser.exit(1, f"{options.host}:{options.port}: {reason}; --port takes another\n")
+    with taken as sock:
         print(f"The sandbox answers at {url_of(sock)}; nothing leaves this machine.\n")
         print(f"export OPENAI_BASE_URL={url_of(sock)}\nexport OPENAI_API_KEY=sandbox", flush=True)
         uvicorn.Server(config_for(State())).run(sockets=[sock])

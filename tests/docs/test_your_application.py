@@ -11,11 +11,17 @@ import sandbox
 from tests.docs.documents import ROOT, blocks
 
 PAGE = blocks((ROOT / "docs/your-application.md").read_text(encoding="utf-8"))
-CURL = """
+BOTH = """
+import os, pytest
+
+plugin = ["-p", "modules.llm_services.testing.pytest_plugin", "-p", "no:cacheprovider"]
+assert pytest.main(["-q", *plugin, "-c", os.devnull, "--rootdir=.", "tests"]) == 0
+
 import main
 from fastapi.testclient import TestClient
 from modules.llm_services.cli.app import app as command
 
+main.app.dependency_overrides.clear()
 command(["migrate"], standalone_mode=False)
 with TestClient(main.app, base_url="http://127.0.0.1", client=("127.0.0.1", 5000)) as client:
     said = client.post("/summaries", json={"body": "Lava is molten rock."})
@@ -33,13 +39,16 @@ def follow(folder: Path) -> None:
             (folder / name).write_text(block.code, encoding="utf-8")
 
 
-def python(folder: Path, *words: str) -> None:
-    """Run Python there, as somebody who has installed the package."""
+def python(folder: Path, code: str) -> None:
+    """Run it there, as somebody who has installed the package."""
     path = os.pathsep.join([str(folder), str(ROOT / "backend")])
-    command = [sys.executable, *words]
-    environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(
-        command, cwd=folder, env=environment, check=False, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -50,7 +59,5 @@ def test_the_application_answers_and_its_test_passes(
     """Its own module is found beside ours; the fake answers in the test, a vendor in earnest."""
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'app.db'}")
     follow(tmp_path)
-    plugin = ("-p", "modules.llm_services.testing.pytest_plugin", "-p", "no:cacheprovider")
-    python(tmp_path, "-m", "pytest", "-q", *plugin, "-c", os.devnull, "--rootdir=.", "tests")
-    python(tmp_path, "-c", CURL)
+    python(tmp_path, BOTH)
     assert [asked.path for asked in vendor.journal()] == ["/v1/responses"]

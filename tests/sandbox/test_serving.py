@@ -16,6 +16,7 @@ import pytest
 from openai import AsyncOpenAI
 
 import sandbox
+from sandbox import __main__ as alone
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,3 +145,15 @@ def test_the_sandbox_knows_no_module_of_ours() -> None:
         subprocess.run([sys.executable, "-c", code], cwd=ROOT / "backend", check=False).returncode
         == 0
     )
+
+
+def test_a_port_that_is_taken_is_a_line(
+    server: sandbox.Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the way out, in place of a traceback."""
+    port = server.base_url.rpartition(":")[2].removesuffix("/v1")
+    monkeypatch.setattr(sys, "argv", ["sandbox", "--port", port])
+    with pytest.raises(SystemExit) as ended:
+        alone.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.endswith("Address already in use; --port takes another\n")
