@@ -77,9 +77,9 @@ def test_it_sees_missing_keys_and_retired_models(monkeypatch: pytest.MonkeyPatch
     assert ["provider anthropic", "warning", "ANTHROPIC_API_KEY is not set"] in lines
     [old] = [detail for what, _, detail in lines if what == "role smart"]
     assert "stops answering on 2026-08-05; its vendor names claude-opus-4-8" in old
-    assert old.endswith("LLM_ROLES__SMART names another")
+    assert old.endswith("set LLM_ROLES__SMART to another")
     [tenants] = [detail for what, _, detail in lines if what == "role fast of tenant acme"]
-    assert tenants.endswith("LLM_TENANT_ROLES__ACME__FAST names another")
+    assert tenants.endswith("set LLM_TENANT_ROLES__ACME__FAST to another")
 
 
 def test_it_sees_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,6 @@ def _ends(report: "HealthReport") -> Iterator[Check]:
         instead = f"; its vendor names {one.instead}" if one.instead else ""
         said = (
             f"{one.provider}:{one.model} stops answering on {one.day}{instead}; "
-            f"{variable} names another"
+            f"set {variable} to another"
         )
         yield Check(role, "warning" if one.days_left > 0 else "failed", said)
