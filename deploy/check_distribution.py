@@ -30,8 +30,9 @@ with engine.connect() as connection:
     assert inspect(connection).has_table("llm_requests")
 engine.dispose()
 
-import main, modules.llm_services.public as public
-assert public.__file__.startswith(sys.prefix) and main.__file__.startswith(sys.prefix)
+import modules.llm_services.public as public
+from llm_services_deploy import app as backend
+assert public.__file__.startswith(sys.prefix) and backend.app.title
 from modules.llm_services.public import LLMMessageDTO
 from modules.llm_services.testing import FakeLLMServices
 

@@ -31,12 +31,12 @@ def test_the_wheel_has_what_users_need(wheel: Path) -> None:
         names = set(archive.namelist())
     migrations = {path.name for path in (ROOT / "alembic/versions").glob("*.py")}
     shipped = {Path(name).name for name in names if name.startswith("llm_services_deploy/")}
-    assert migrations | {"env.py"} <= shipped
-    assert {"modules/llm_services/py.typed", "modules/llm_services/public.py", "main.py"} <= names
+    assert migrations | {"env.py", "app.py"} <= shipped
+    assert {"modules/llm_services/py.typed", "modules/llm_services/public.py"} <= names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert not [name for name in names if Path(name).name.startswith(("test_", "conftest"))]
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"modules", "sandbox", "main.py", "llm_services_deploy"}
+    assert tops == {"modules", "sandbox", "llm_services_deploy"}
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:

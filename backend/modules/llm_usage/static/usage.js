@@ -19,6 +19,7 @@
   const dayName = (seconds) =>
     new Date(seconds * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
   const DAY = 86400;
+  const WHOLE = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9].flatMap((ten) => [ten, 2 * ten, 5 * ten]);
 
   // Each series is drawn as high as itself and all below it; the highest comes first.
   function stacked(series) {
@@ -68,6 +69,7 @@
   function options(target, data, days) {
     const bars = uPlot.paths.bars({ size: [0.72, 48], radius: 0.12 });
     const axis = { stroke: theme("--quiet"), font: "12px system-ui, sans-serif", ticks: { show: false }, gap: 6 };
+    const width = (_plot, texts) => Math.max(56, ...(texts ?? []).map((text) => 14 + 7 * text.length));
     const apart = Math.max(1, Math.ceil(days.length / Math.max(target.clientWidth / 70, 2)));
     return {
       width: target.clientWidth,
@@ -80,7 +82,7 @@
       },
       axes: [
         { ...axis, size: 28, grid: { show: false }, splits: () => days.filter((_day, i) => i % apart === 0), values: (_plot, at) => at.map(dayName) },
-        { ...axis, size: 56, grid: { stroke: theme("--line"), width: 1 }, space: 44, values: (_plot, at) => at.map(onAxis[data.unit]) },
+        { ...axis, ...(data.unit === "count" && { incrs: WHOLE }), size: width, grid: { stroke: theme("--line"), width: 1 }, space: 44, values: (_plot, at) => at.map(onAxis[data.unit]) },
       ],
       series: [
         {},
