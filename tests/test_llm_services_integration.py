@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from types import FunctionType
 from uuid import UUID, uuid4
 
 import pytest
@@ -361,6 +362,25 @@ async def test_the_callers_transaction_stays_the_callers(
     told = [record for record in caplog.records if "in a transaction" in record.getMessage()]
     assert len(told) == 1
     assert __file__ in told[0].getMessage()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_script_that_holds_a_transaction_is_told_so(
+    database_url: str, vendor: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A script has no package: its place is its file all the same."""
+
+    async def ask(llm: GeneratesText) -> None:
+        await llm.generate_response(VOLCANOES, model="gpt-4o")
+
+    script = FunctionType(ask.__code__, {**globals(), "__name__": "__main__", "__package__": None})
+    async with llm_services_lifespan():
+        with session_factory()() as session:
+            LLMRequestRepo(session).by_user(uuid4())
+            await script(LLMService(LLMRequestRepo(session)))
+    assert statuses() == ["completed"]
+    told = [record for record in caplog.records if "in a transaction" in record.getMessage()]
+    assert [__file__ in record.getMessage() for record in told] == [True]
 
 
 def test_fastapi_hands_it_over(database_url: str, vendor: Sandbox) -> None:

@@ -8,6 +8,8 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from anyio import CancelScope
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
+from modules.llm_services.config import LLMConfig
 from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.providers.base import Attempt, Reply
 from modules.llm_services.public import LLMMessageDTO, open_llm_services
@@ -59,6 +62,26 @@ async def test_a_runtime_is_found_again(database_url: str, vendor: Sandbox) -> N
     assert second is not first
     assert wiring.runtime_of(engine) is first
     assert second.config.model == "gpt-4o"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_threads_that_ask_at_once_share_a_runtime(
+    database_url: str, vendor: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As FastAPI's do, which makes what routes depend on in threads."""
+    configured, together = wiring.configured, threading.Barrier(2)
+
+    def slowly() -> LLMConfig:
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.2)  # until another one is here, too
+        return configured()
+
+    monkeypatch.setattr(wiring, "configured", slowly)
+    engine = get_engine()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(wiring.runtime_of, [engine] * 4))
+    assert len(set(found)) == 1
+    assert len(writer_threads()) <= 1
 
 
 async def test_one_client_per_loop(database_url: str, vendor: Sandbox) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 from modules.llm_services.arguments import guarded
@@ -128,6 +129,11 @@ _MODULE = __name__.partition(".use_cases")[0]
 def _calling_place() -> str:
     """File and line of the nearest caller outside this module."""
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to ask who calls
-    while frame.f_back and frame.f_globals.get("__package__", "").startswith(_MODULE):
+    while frame.f_back and _package_of(frame).startswith(_MODULE):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _package_of(frame: FrameType) -> str:
+    """Empty for a script, whose package is ``None``."""
+    return frame.f_globals.get("__package__") or ""

@@ -8,6 +8,7 @@ ledger along, and two applications in one process do not mix.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from .startup import configured
 
 _engines: WeakSet[Engine] = WeakSet()
 _RUNTIMES = "_llm_services_runtimes"
+_MAKING = threading.Lock()
 _inherited: list[dict[object, Runtime]] = []
 
 
@@ -49,12 +51,20 @@ def runtime_of(engine: Engine) -> Runtime:
         environment_key,  # loads pydantic-settings, which importing need not pay for
     )
 
-    known = _runtimes(engine)
     key = environment_key()
-    if key not in known:
-        known[key] = runtime = Runtime(configured(), engine)
-        warn_about_retiring(runtime.config, runtime.providers, datetime.now(UTC).date())
-    return known[key]
+    return _runtimes(engine).get(key) or _made(engine, key)
+
+
+def _made(engine: Engine, key: object) -> Runtime:
+    """A runtime for all who ask in the same moment: FastAPI asks in many threads at once, and two
+    of them would keep each limit twice.
+    """
+    with _MAKING:
+        known = _runtimes(engine)
+        if key not in known:
+            known[key] = runtime = Runtime(configured(), engine)
+            warn_about_retiring(runtime.config, runtime.providers, datetime.now(UTC).date())
+        return known[key]
 
 
 def media_store() -> MediaStore:
@@ -94,9 +104,10 @@ async def release(runtime: Runtime) -> None:
 
 
 def _drop(runtime: Runtime) -> None:
-    for engine in list(_engines):
-        kept = {key: other for key, other in _runtimes(engine).items() if other is not runtime}
-        vars(engine)[_RUNTIMES] = kept
+    with _MAKING:
+        for engine in list(_engines):
+            kept = {key: other for key, other in _runtimes(engine).items() if other is not runtime}
+            vars(engine)[_RUNTIMES] = kept
 
 
 def _forget_after_fork() -> None:
@@ -106,4 +117,8 @@ def _forget_after_fork() -> None:
     _inherited.extend(vars(engine).pop(_RUNTIMES, {}) for engine in list(_engines))
 
 
-getattr(os, "register_at_fork", lambda **_hooks: None)(after_in_child=_forget_after_fork)
+_at_fork = getattr(os, "register_at_fork", lambda **_hooks: None)
+_at_fork(after_in_child=_forget_after_fork)
+_at_fork(  # no child inherits a lock that nobody will release
+    before=_MAKING.acquire, after_in_parent=_MAKING.release, after_in_child=_MAKING.release
+)
