@@ -1,10 +1,12 @@
 """A vendor of large answers, for `loop_stalls`: what the model is called says what it answers.
 
 ``text``, ``cjk``, ``base64`` and ``object`` are megabytes, ``text-1000`` the same as a stream whose
-deltas have a thousand characters. Batches, vectors and pictures are large as well.
+deltas have a thousand characters. ``novel`` is 20 MB, ``bomb`` 200 MB of blanks that come packed.
+Batches, vectors and pictures are large as well.
 """
 
 import base64
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -39,8 +41,10 @@ TEXTS = {
     "cjk": "河流把沙子带到海里。" * (10 * MB // 10),
     "base64": base64.b64encode(bytes(range(256)) * (10 * MB // 256)).decode(),
     "object": OBJECT_1MB,
+    "novel": "Rivers carry sand to the sea. " * (20 * MB // 30),
     "short": "Sand.",
 }
+BOMB = gzip.compress(b" " * (200 * MB))
 LINES = 2_000
 
 
@@ -103,7 +107,9 @@ class Vendor(BaseHTTPRequestHandler):
         """One call of a model."""
         [asked] = re.findall(rb'"model": ?"([a-z0-9-]+)"', body[:2_000] + body[-2_000:])[:1]
         kind, _, size = asked.decode().partition("-")
-        if size:
+        if kind == "bomb":
+            self.reply(BOMB, packed="gzip")
+        elif size:
             self.stream(TEXTS[kind], int(size))
         else:
             self.reply(json.dumps(answer(TEXTS[kind])).encode())
@@ -135,10 +141,11 @@ class Vendor(BaseHTTPRequestHandler):
         times = {"created_at": 1, "completion_window": "24h"}
         return json.dumps({**said, **more, **times, "metadata": Vendor.metadata}).encode()
 
-    def reply(self, body: bytes) -> None:
+    def reply(self, body: bytes, packed: str = "identity") -> None:
         """A whole reply."""
         self.send_response(200)
         self.send_header("content-type", "application/json")
+        self.send_header("content-encoding", packed)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -155,8 +162,17 @@ class Vendor(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
+class Server(ThreadingHTTPServer):
+    """Takes many connections at once; clients may leave when they want."""
+
+    request_queue_size = 256
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing."""
+
+
 def vendor(ours: Connection) -> None:
     """The vendor's process."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Vendor)
+    server = Server(("127.0.0.1", 0), Vendor)
     ours.send(f"http://127.0.0.1:{server.server_port}/v1")
     server.serve_forever()

@@ -25,6 +25,7 @@ from modules.llm_services.repo import LLMRequestRepo
 from modules.llm_services.service import LLMService
 from modules.llm_services.types import Call
 from modules.llm_services.wiring import runtimes as wiring
+from modules.llm_services.wiring.startup import configured
 from modules.shared.db import get_engine
 from sandbox import Sandbox
 from tests.llm_services.test_recording import a_call
@@ -69,14 +70,14 @@ def test_threads_that_ask_at_once_share_a_runtime(
     database_url: str, vendor: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As FastAPI's do, which makes what routes depend on in threads."""
-    configured, together = wiring.configured, threading.Barrier(2)
+    together = threading.Barrier(2)
 
     def slowly() -> LLMConfig:
         with suppress(threading.BrokenBarrierError):
             together.wait(0.2)  # until another one is here, too
         return configured()
 
-    monkeypatch.setattr(wiring, "configured", slowly)
+    monkeypatch.setattr("modules.llm_services.wiring.runtimes.configured", slowly)
     engine = get_engine()
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(wiring.runtime_of, [engine] * 4))
