@@ -10,18 +10,17 @@ from sqlalchemy.orm import Session
 
 from modules.llm_services.types import RequestStatus
 
-from .rollup import IS_TIMED, day_sums
+from .rollup import BUCKET, IS_TIMED, LATENCY_BOUNDS_MS, TIMES
 from .sources import Window, in_runs, sources
 from .stored_time import DAY, between, midnight
 from .sums import DAILY, UNPRICED, number
 from .writing import TABLE
 
 _ROW = TABLE.c
-_COUNTED = ("latency_counts", "execution_ms_sum", "first_token_ms_sum", "first_token_count")
 # All lists of a model as one text: reading 20,000 of them one by one takes four times as long.
 _ADDED = (
     func.aggregate_strings(cast(DAILY.c.latency_counts, Text), ","),
-    *(func.sum(DAILY.c[name]) for name in _COUNTED[1:]),
+    *(func.sum(DAILY.c[name]) for name in TIMES),
 )
 
 
@@ -54,9 +53,18 @@ class HealthRepo:
             for provider, name, counts, *sums in self._session.execute(of_days.group_by(*model)):
                 yield provider, name, [_by_place(counts), *map(int, sums)]
         for part in found.rows:
-            for group in day_sums(self._session, part.start, part.end):
-                if group["status"] == RequestStatus.COMPLETED:
-                    yield group["provider"], group["model"], [group[name] for name in _COUNTED]
+            yield from self._counts_of_rows(part)
+
+    def _counts_of_rows(self, window: Window) -> Iterator[tuple[str, str, list[Any]]]:
+        kind = (_ROW.provider, _ROW.model, BUCKET)
+        completed = _ROW.status == RequestStatus.COMPLETED
+        counted = select(*kind, func.count(), *TIMES.values()).group_by(*kind)
+        rows = counted.where(between(window.start, window.end), completed)
+        for provider, model, place, requests, *sums in self._session.execute(rows):
+            counts = [0] * (len(LATENCY_BOUNDS_MS) + 1)
+            if place is not None:
+                counts[place] = requests
+            yield provider, model, [counts, *map(int, sums)]
 
     def doubts(self, window: Window) -> Sequence[Any]:
         """By model: requests, unpriced, priced by override, estimated, and maybe paid ones."""
@@ -75,8 +83,9 @@ class HealthRepo:
         days = sources(self._session, window).days
         if not days:
             return True
-        requests = select(func.sum(DAILY.c.requests)).where(in_runs(days))
-        counted = self._session.scalars(requests).one()
+        # Each of the daily sums counts a request at least: so many of them tell.
+        some = select(DAILY.c.requests).where(in_runs(days)).limit(at_most + 1).subquery()
+        counted = self._session.scalars(select(func.sum(some.c.requests))).one()
         if counted > at_most:  # known without a look at the rows
             return False
         ranges = (between(midnight(first), midnight(last) + DAY) for first, last in days)

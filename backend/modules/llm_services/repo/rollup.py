@@ -43,7 +43,7 @@ Requests that were answered from a cache are not counted."""
 
 _ROW = TABLE.c
 IS_TIMED = and_(not_(_ROW.cached), _ROW.execution_time_ms.is_not(None))
-_BUCKET: ColumnElement[int | None] = case(
+BUCKET: ColumnElement[int | None] = case(
     (not_(IS_TIMED), null()),
     *(
         (_ROW.execution_time_ms <= literal_column(str(limit)), literal_column(str(place)))
@@ -51,13 +51,13 @@ _BUCKET: ColumnElement[int | None] = case(
     ),
     else_=literal_column(str(len(LATENCY_BOUNDS_MS))),
 )
-_ALL_SUMS = {
-    **ROW_SUMS,
+"""The place of a row in ``latency_counts``."""
+TIMES = {
     "execution_ms_sum": total(case((IS_TIMED, _ROW.execution_time_ms), else_=0)),
     "first_token_ms_sum": total(_ROW.time_to_first_token_ms),
     "first_token_count": func.count(_ROW.time_to_first_token_ms),
-    **CACHE_SUMS,
 }
+_ALL_SUMS = {**ROW_SUMS, **TIMES, **CACHE_SUMS}
 Reader: TypeAlias = Connection | Session
 
 
@@ -142,9 +142,9 @@ def day_sums(reader: Reader, start: datetime, end: datetime) -> list[dict[str, A
     keys = [column.label(name) for name, column in ROW_KEYS.items()]
     sums = [value.label(name) for name, value in _ALL_SUMS.items()]
     statement = (
-        select(*keys, _BUCKET.label("bucket"), *sums)
+        select(*keys, BUCKET.label("bucket"), *sums)
         .where(between(start, end))
-        .group_by(*ROW_KEYS.values(), _BUCKET)
+        .group_by(*ROW_KEYS.values(), BUCKET)
     )
     groups: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in reader.execute(statement):
