@@ -91,6 +91,28 @@ def test_up_down_up_ends_where_it_began(empty_database_url: str) -> None:
     command.check(alembic_config(empty_database_url))
 
 
+def test_daily_sums_stay_when_they_get_more_columns(empty_database_url: str) -> None:
+    """Those of an earlier release lack what the new columns count, there and back again."""
+    config, url = alembic_config(empty_database_url), empty_database_url
+    command.upgrade(config, "0007")
+    texts = ("provider", "model", "operation", "feature", "status", "error_type")
+    numbers = (
+        *("requests", "cached_requests", "unpriced_requests", "attempts", "prompt_tokens"),
+        *("completion_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"),
+        *("cost_nano_usd", "execution_ms_sum", "first_token_ms_sum", "first_token_count"),
+    )
+    names = ", ".join(("day", *texts, *numbers, "latency_counts"))
+    values = ", ".join(("'2026-11-01'", *["''"] * len(texts), *["7"] * len(numbers), "'[7]'"))
+    run(url, f"INSERT INTO llm_usage_daily ({names}) VALUES ({values})")  # noqa: S608
+    command.upgrade(config, "head")
+    sums = "SELECT sum(requests) FROM llm_usage_daily WHERE cache_misses IS NULL"
+    with connected(url) as connection:
+        assert connection.scalar(text(sums)) == 7
+    command.downgrade(config, "0007")
+    with connected(url) as connection:
+        assert connection.scalar(text("SELECT sum(cost_nano_usd) FROM llm_usage_daily")) == 7
+
+
 def test_upgrade_reads_the_url_of_the_backend(empty_database_url: str) -> None:
     """Without a URL from the caller, `DATABASE_URL` is migrated."""
     command.upgrade(alembic_config(""), "head")
