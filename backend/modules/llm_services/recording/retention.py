@@ -18,6 +18,7 @@ from modules.llm_services.exceptions import LLMRecordingError
 from modules.llm_services.repo import (
     drop_user_sums,
     give_to_nobody,
+    has_sums,
     retention,
     wait_for_others,
 )
@@ -70,7 +71,7 @@ class LedgerRetention:
                 erased += done
                 await asyncio.sleep(_PAUSE)
             left = 0 if run.in_time else await run.do(_left_of, user_id)
-            if not left:
+            if not left and (erased or await run.do(has_sums, user_id)):
                 await run.do(_forget_sums, user_id)
         finally:
             await asyncio.to_thread(self._engine.dispose)

@@ -25,7 +25,7 @@ from .rollup import (
 )
 from .sources import Window
 from .usage import UsageRepo
-from .user_sums import drop_user_sums, give_to_nobody
+from .user_sums import drop_user_sums, give_to_nobody, has_sums
 from .writing import SETTLED_COLUMNS, bare_outcome, hold_more, insert_pending, settle, touch
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "failures",
     "forget",
     "give_to_nobody",
+    "has_sums",
     "hold_more",
     "insert_pending",
     "interrupt",

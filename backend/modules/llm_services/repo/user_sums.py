@@ -112,9 +112,18 @@ def drop_user_sums(connection: Connection, first: date, last: date) -> None:
     connection.execute(delete(USERS).where(USERS.c.day.between(first, last)))
 
 
+def has_sums(connection: Connection, user_id: UUID) -> bool:
+    """Whether any day's sums name the user."""
+    return connection.scalar(select(USERS.c.day).where(_is(user_id)).limit(1)) is not None
+
+
+def _is(user_id: UUID) -> ColumnElement[bool]:
+    return USERS.c.user_id.in_([str(user_id), user_id.hex])  # an older engine left the dashes out
+
+
 def give_to_nobody(connection: Connection, user_id: UUID) -> None:
     """What a user has used stays in the sums; whose it was does not."""
-    his = USERS.c.user_id.in_([str(user_id), user_id.hex])  # an older engine left the dashes out
+    his = _is(user_id)
     sums = {name: USERS.c[name] for name in SUM_NAMES}
     moved = select(USERS.c.day, literal(""), USERS.c.tenant, *sums.values()).where(his)
     insertion = own_insert(USERS, connection.dialect.name)
