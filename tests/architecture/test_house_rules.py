@@ -52,7 +52,7 @@ BROAD_EXCEPTS: Mapping[str, str] = {
     "llm_services/recording/payload.py:stored": "what a redactor chokes on is withheld, not leaked",
     "llm_services/repo/prepared.py:_taken": "what no driver takes is a StatementError, as ever",
     "llm_services/redaction/redactors.py:_load": "the operator's module may raise anything",
-    "llm_services/recording/budgets.py:tell": "a listener of the application may raise anything",
+    "llm_services/thresholds.py:tell": "a listener of the application may raise anything",
     "llm_services/recording/store.py:_transact": "the one thread that writes must go on",
     "llm_services/recording/lease.py:round": "the one thread that beats must go on",
     "llm_services/recording/lease.py:leave": "the same at its end; the next who looks does it",

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -12,14 +13,58 @@ HEAVY = frozenset(
         *("openai", "instructor", "genai_prices", "tiktoken", "bpe_openai", "httpx", "httpx2"),
         *("aiohttp", "requests", "tenacity", "psycopg", "jiter", "alembic", "uvicorn"),
         *("pydantic_settings", "dotenv", "typer", "rich", "anthropic", "google", "jinja2"),
+        *("sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite", "sqlite3"),
     )
 )
+ROOMS = {
+    *("public", "doors", "problems", "web", "attribution", "loops", "thresholds"),
+    *("exceptions", "protocols", "types"),
+}
+"""What siblings see, and no room of the road that a call takes."""
+MOST_MODULES = 64
+"""A ratchet: what `public` loads beyond `BASE`, of ours and of others'. Each costs some 0.6 ms."""
+BASE = "import sys, fastapi, pydantic, sqlalchemy.orm; base = set(sys.modules); "
+
+# Tells which thread loads each module of the road.
+_WATCH = """
+import sys, threading
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith(("modules.", "pydantic_settings")):
+            print(name, threading.current_thread().name)
+
+"""
+_OPENED = """
+import asyncio
+from modules.llm_services.public import open_llm_services
+
+async def use():
+    async with open_llm_services():
+        pass
+
+sys.meta_path.insert(0, Watch())
+asyncio.run(use())
+"""
+_DEPENDENCY = """
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
+from modules.llm_services.public import GeneratesText, llm_services_provider
+
+app = FastAPI()
+
+@app.get("/")
+async def ask(llm: GeneratesText = Depends(llm_services_provider)) -> None:
+    pass
+
+sys.meta_path.insert(0, Watch())
+TestClient(app).get("/").raise_for_status()
+"""
+_WORKERS = ("asyncio_", "AnyIO worker")
 
 
-@pytest.mark.parametrize("module", ["llm_services", "content_creation", "llm_usage"])
-def test_the_front_door_is_light(module: str) -> None:
-    """Importing ``public`` loads no SDK, no price list, no tokenizer and no database driver."""
-    code = f"import sys, modules.{module}.public; print(*sys.modules)"
+def printed_by(code: str) -> list[str]:
+    """The lines that a fresh interpreter prints."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=BACKEND,
@@ -27,4 +72,36 @@ def test_the_front_door_is_light(module: str) -> None:
         capture_output=True,
         text=True,
     )
-    assert HEAVY & set(done.stdout.split()) == set()
+    return done.stdout.splitlines()
+
+
+@cache
+def loaded_by(module: str) -> frozenset[str]:
+    """What importing a module's front door loads beyond `BASE`."""
+    code = f"{BASE}import modules.{module}.public; print(*set(sys.modules) - base, sep='\\n')"
+    return frozenset(printed_by(code))
+
+
+@pytest.mark.parametrize("module", ["llm_services", "content_creation", "llm_usage"])
+def test_the_front_door_is_light(module: str) -> None:
+    """Importing ``public`` loads no SDK, no price list, no tokenizer and no database driver."""
+    loaded = loaded_by(module)
+    assert f"modules.{module}.public" in loaded
+    assert HEAVY & loaded == set()
+
+
+def test_the_front_door_loads_what_siblings_see() -> None:
+    """The road of a call is loaded by the first call, not by whoever imports a DTO."""
+    loaded = loaded_by("llm_services")
+    ours = [name for name in loaded if name.startswith("modules.llm_services.")]
+    assert {name.split(".")[2] for name in ours} == ROOMS
+    assert len(loaded) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("first_use", [_OPENED, _DEPENDENCY])
+def test_the_road_is_loaded_off_the_loop(first_use: str, database_url: str) -> None:
+    """Whoever goes in first has all of it loaded in a worker thread, the settings included."""
+    where = dict(line.split(" ", 1) for line in printed_by(_WATCH + first_use))
+    assert {"modules.llm_services.executor", "pydantic_settings"} <= where.keys()
+    assert {name: one for name, one in where.items() if not one.startswith(_WORKERS)} == {}

@@ -16,7 +16,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import arguments
 from .exceptions import LLMInputError
 from .types import Attribution
 
@@ -61,6 +60,8 @@ def attribution(
         LLMInputError: at the ``with``, naming the argument.
 
     """
+    from . import arguments
+
     said = {
         "feature": feature,
         "tenant": tenant,
@@ -133,6 +134,8 @@ def _checked_trace(traceparent: object) -> dict[str, str]:
 def _merged(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
     both = {**outer, **inner}
     if "context" in outer and "context" in inner:
+        from . import arguments
+
         together = {**outer["context"], **inner["context"]}
         both |= arguments.options({"context": together})
     return both

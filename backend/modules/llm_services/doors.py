@@ -1,18 +1,25 @@
-"""The ways into the module: FastAPI's dependencies, and context managers for everything else."""
+"""The ways into the module: FastAPI's dependencies, and context managers for everything else.
 
+Importing them is cheap: what lies behind is loaded by whoever first goes in, in a thread that may
+wait for it. Plain dependencies have one anyway: FastAPI calls them in its own.
+"""
+
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import Depends
 from sqlalchemy.orm import Session
 
 from modules.shared.db import get_engine, get_session, session_factory
 
+from .loops import running_loop
 from .protocols import LLMServicesAdminProvider, LLMServicesProvider
-from .repo import LLMRequestRepo
-from .service import LLMAdminService, LLMService
 from .types.images import GeneratedImage
-from .wiring import held, media_store
+
+if TYPE_CHECKING:
+    from .wiring import Runtime
 
 
 def llm_services_provider(session: Session = Depends(get_session)) -> LLMServicesProvider:
@@ -22,6 +29,9 @@ def llm_services_provider(session: Session = Depends(get_session)) -> LLMService
     of its own: it survives your rollback, and your work is never committed by us. Commit before
     you await a model, or your session holds its connection all the while.
     """
+    from .repo import LLMRequestRepo
+    from .service import LLMService
+
     return LLMService(LLMRequestRepo(session))
 
 
@@ -31,13 +41,19 @@ def llm_services_admin_provider(
     """FastAPI's way in for operators. It reads everybody's rows: the route must be protected by a
     dependency of yours.
     """
+    from .repo import LLMRequestRepo
+    from .service import LLMAdminService
+
     return LLMAdminService(LLMRequestRepo(session))
 
 
 @asynccontextmanager
 async def open_llm_services() -> AsyncIterator[LLMServicesProvider]:
     """The same outside FastAPI, for workers and scripts, on the database of ``DATABASE_URL``."""
-    async with held(get_engine()) as runtime:
+    async with _held() as runtime:
+        from .repo import LLMRequestRepo
+        from .service import LLMService
+
         with session_factory()() as session:
             yield LLMService(LLMRequestRepo(session), runtime=runtime, owns_session=True)
 
@@ -45,7 +61,10 @@ async def open_llm_services() -> AsyncIterator[LLMServicesProvider]:
 @asynccontextmanager
 async def open_llm_services_admin() -> AsyncIterator[LLMServicesAdminProvider]:
     """The operators' door outside FastAPI, on the database of ``DATABASE_URL``."""
-    async with held(get_engine()) as runtime:
+    async with _held() as runtime:
+        from .repo import LLMRequestRepo
+        from .service import LLMAdminService
+
         with session_factory()() as session:
             yield LLMAdminService(LLMRequestRepo(session), runtime=runtime, owns_session=True)
 
@@ -55,8 +74,24 @@ async def llm_services_lifespan() -> AsyncIterator[None]:
     """For an application's lifespan: a wrong configuration fails at start, not at the first call,
     and what the ledger still has to write is written before the process ends.
     """
-    async with held(get_engine()):
+    async with _held():
         yield
+
+
+@asynccontextmanager
+async def _held() -> AsyncIterator["Runtime"]:
+    """The runtime of ``DATABASE_URL`` while it is used."""
+    running_loop()
+    await asyncio.to_thread(_load)
+    from .wiring import held
+
+    async with held(get_engine()) as runtime:
+        yield runtime
+
+
+def _load() -> None:
+    """Everything that a call goes through."""
+    from . import config, service  # noqa: F401 - loaded here so that it need not be on the loop
 
 
 def read_image(url: str) -> GeneratedImage:
@@ -71,4 +106,6 @@ def read_image(url: str) -> GeneratedImage:
         LLMConfigurationError: the settings of the media folder do not make sense.
 
     """
+    from .wiring import media_store
+
     return media_store().read(url)

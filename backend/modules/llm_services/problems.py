@@ -32,7 +32,6 @@ from .exceptions import (
     LLMTruncatedError,
     LLMValidationError,
 )
-from .redaction import safe_error_text
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +72,7 @@ def llm_problem(error: LLMError, **members: Any) -> JSONResponse:
     """
     status = status_of(type(error))
     if status == _OURS_TO_REPAIR:  # the client is not told what is wrong, so somebody else must be
-        told = safe_error_text(str(error)).replace("\n", " ")
-        logger.error("%s (request_id=%s): %s", type(error).__name__, error.request_id, told)
+        _tell_operators(error)
     return problem_response(
         status,
         type_=f"urn:problem-type:llm:{error.error_type}",
@@ -91,6 +89,13 @@ async def llm_error_handler(_request: Request, error: Exception) -> JSONResponse
     """For ``app.add_exception_handler(LLMError, llm_error_handler)``. See `llm_problem`."""
     assert isinstance(error, LLMError)  # noqa: S101 - Starlette types every handler alike
     return llm_problem(error)
+
+
+def _tell_operators(error: LLMError) -> None:
+    from .redaction import safe_error_text
+
+    told = safe_error_text(str(error)).replace("\n", " ")
+    logger.error("%s (request_id=%s): %s", type(error).__name__, error.request_id, told)
 
 
 def status_of(kind: type[LLMError]) -> int:

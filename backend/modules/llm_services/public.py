@@ -77,7 +77,7 @@ from .protocols import (
     TextStream,
     TranscribesAudio,
 )
-from .recording import on_budget_threshold
+from .thresholds import on_budget_threshold
 from .types import (
     AttributionValues,
     AudioPart,

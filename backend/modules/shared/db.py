@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from sqlite3 import OperationalError
 from typing import Any
 from uuid import UUID
 
@@ -98,6 +97,8 @@ def engine_for(url: str) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
+    from sqlite3 import OperationalError  # no other database needs it
+
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_TIMEOUT_MS}")
     # Switching needs the file for itself, and SQLite does not wait for that: who finds it switched,

@@ -9,7 +9,7 @@ its open rows, and ends those of processes that are gone.
 from .attempt import AttemptRecord
 from .batches import BatchLedger, record_of
 from .books import Books, Tally
-from .budgets import Budgets, configured_budgets, on_budget_threshold, status_of
+from .budgets import Budgets, configured_budgets, status_of
 from .caretaker import Caretaker
 from .conversation import stored_message
 from .engine import ledger_engine
@@ -54,7 +54,6 @@ __all__ = [
     "configured_budgets",
     "configured_policy",
     "ledger_engine",
-    "on_budget_threshold",
     "record_of",
     "replies_of",
     "spool_of",

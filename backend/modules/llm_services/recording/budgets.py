@@ -1,9 +1,8 @@
-"""Which budgets a call is under, what it reserves of them, and who hears when they run low."""
+"""Which budgets a call is under, what it reserves of them, and when they run low."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -31,8 +30,6 @@ from .worst_case import worst_cost, worst_usage
 
 if TYPE_CHECKING:
     from modules.llm_services.setting_types import Budget, BudgetSettings
-
-logger = logging.getLogger(__name__)
 
 THRESHOLDS = (100, 80, 50)
 """Per cent of a budget, spent or reserved, that are told of."""
@@ -189,20 +186,6 @@ def status_of(account: Account, books: Row[Any] | None) -> BudgetStatusDTO:
     )
 
 
-Listener = Callable[[BudgetThreshold], None]
-_listeners: list[Listener] = []
-
-
-def on_budget_threshold(listener: Listener) -> Callable[[], None]:
-    """Have a function called when 50, 80 or 100 per cent of a budget are spent or reserved: once
-    for each budget, period and threshold, in one of all processes. Returns what ends it.
-
-    It is called in a thread of the module's while calls wait to be opened: keep it short.
-    """
-    _listeners.append(listener)
-    return lambda: _listeners.remove(listener)
-
-
 def crossed(
     connection: Connection, accounts: Sequence[Account], least: int = 0
 ) -> list[BudgetThreshold]:
@@ -235,15 +218,3 @@ def _threshold(account: Account, percent: int) -> BudgetThreshold:
         starts_on=account.starts_on,
         percent=percent,
     )
-
-
-def tell(thresholds: Sequence[BudgetThreshold]) -> None:
-    """Log them, and call who asked to be called."""
-    for one in thresholds:
-        said = (one.percent, one.scope, one.period)
-        logger.warning("%d %% of a budget (%s, %s) are spent or reserved", *said)
-        for listener in tuple(_listeners):
-            try:
-                listener(one)
-            except Exception:
-                logger.exception("a listener to budgets failed")

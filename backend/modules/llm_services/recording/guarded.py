@@ -16,9 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from modules.llm_services import repo
 from modules.llm_services.exceptions import LLMError, LLMRecordingError
+from modules.llm_services.thresholds import tell
 from modules.llm_services.types.budgets import Account, BudgetThreshold, Reservation
 
-from .budgets import crossed, exceeded, tell
+from .budgets import crossed, exceeded
 from .caretaker import Caretaker
 from .forking import transaction
 from .keys import KeyTakenError

@@ -20,6 +20,7 @@ from modules.llm_services.executor import Executor, Pause
 from modules.llm_services.gate import Gate
 from modules.llm_services.idempotency import Once
 from modules.llm_services.limits import configured_limits
+from modules.llm_services.loops import running_loop
 from modules.llm_services.media import MediaStore
 from modules.llm_services.pricing import PriceList, load_overrides
 from modules.llm_services.pricing import warm as warm_prices
@@ -52,8 +53,6 @@ from modules.llm_services.repo import refresh_daily_usage
 from modules.llm_services.roles import ModelChoice, resolve_model
 from modules.llm_services.routing import Router
 from modules.llm_services.telemetry import Telemetry
-
-from .loops import running_loop
 
 if TYPE_CHECKING:
     from modules.llm_services.config import LLMConfig
