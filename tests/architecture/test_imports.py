@@ -5,7 +5,11 @@ import sys
 from functools import cache
 
 import pytest
+from pydantic import BaseModel
 
+from modules.llm_services import public
+from modules.llm_services.public import LLMMessageDTO
+from modules.llm_services.types.frozen import Frozen
 from tests.architecture.sources import BACKEND
 
 HEAVY = frozenset(
@@ -37,11 +41,11 @@ class Watch:
 """
 _OPENED = """
 import asyncio
-from modules.llm_services.public import open_llm_services
+from modules.llm_services.public import LLMResponseDTO, open_llm_services
 
 async def use():
     async with open_llm_services():
-        pass
+        assert LLMResponseDTO.__pydantic_complete__
 
 sys.meta_path.insert(0, Watch())
 asyncio.run(use())
@@ -96,6 +100,15 @@ def test_the_front_door_loads_what_siblings_see() -> None:
     ours = [name for name in loaded if name.startswith("modules.llm_services.")]
     assert {name.split(".")[2] for name in ours} == ROOMS
     assert len(loaded) <= MOST_MODULES
+
+
+def test_validators_wait_until_they_are_used() -> None:
+    """No DTO builds its validator when it is imported: most programs use a few of them."""
+    shown = (getattr(public, name) for name in public.__all__)
+    dtos = [one for one in shown if isinstance(one, type) and issubclass(one, BaseModel)]
+    assert LLMMessageDTO in dtos
+    assert [dto for dto in dtos if not issubclass(dto, Frozen)] == []
+    assert Frozen.model_config == {"frozen": True, "defer_build": True}
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -16,6 +16,7 @@ from modules.shared.db import get_engine, get_session, session_factory
 
 from .loops import running_loop
 from .protocols import LLMServicesAdminProvider, LLMServicesProvider
+from .types import LLMMessageDTO, LLMRequestDTO, LLMResponseDTO
 from .types.images import GeneratedImage
 
 if TYPE_CHECKING:
@@ -90,8 +91,11 @@ async def _held() -> AsyncIterator["Runtime"]:
 
 
 def _load() -> None:
-    """Everything that a call goes through."""
+    """Everything that a call goes through, with the DTOs that all calls use."""
     from . import config, service  # noqa: F401 - loaded here so that it need not be on the loop
+
+    for dto in (LLMMessageDTO, LLMResponseDTO, LLMRequestDTO):
+        dto.model_rebuild()
 
 
 def read_image(url: str) -> GeneratedImage:

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
-
 from .basic import JsonObject
 from .call_options import CallOptions, FallbackOptions
+from .frozen import Frozen
 
 AudioFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 AudioFile: TypeAlias = bytes | Path | BinaryIO
@@ -76,12 +75,10 @@ class Recording(Sound):
     extension: str
 
 
-class TranscriptSegment(BaseModel):
+class TranscriptSegment(Frozen):
     """A stretch of a transcript, in seconds from the start; ``speaker`` where speakers are told
     apart.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     start: float
     end: float
@@ -89,14 +86,12 @@ class TranscriptSegment(BaseModel):
     speaker: str | None = None
 
 
-class Transcript(BaseModel):
+class Transcript(Frozen):
     """What was said. ``text`` is empty where nobody speaks.
 
     ``language`` is in the model's own words (``en`` or ``english``), ``duration_seconds`` the
     sound's length, ``segments`` its stretches: each is there when the model reports it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     text: str
     language: str | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from .frozen import Frozen
 
 BudgetScope = Literal["all", "user", "tenant", "feature"]
 BudgetPeriod = Literal["day", "month"]
@@ -15,15 +15,13 @@ NANO = 1_000_000_000
 """Billionths of a dollar in one: sums of whole numbers do not depend on their order."""
 
 
-class BudgetStatusDTO(BaseModel):
+class BudgetStatusDTO(Frozen):
     """How a budget stands in the period that is now. Money is USD; ``None`` means no limit.
 
     ``reserved`` is what calls under way may cost at most; ``left`` what a new one may. ``key`` is
     whose it is: a user's id, a tenant, a feature, or ``*`` for all together. The period begins on
     ``starts_on`` and ends at ``resets_at``, both in UTC.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     scope: BudgetScope
     key: str

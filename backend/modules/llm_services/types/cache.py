@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from .frozen import Frozen
 
 CacheScope = Literal["tenant", "user", "shared"]
 """Who shares answers: those of one ``tenant`` (without one, of one user), one ``user`` alone, or
@@ -23,10 +23,8 @@ class CachePolicy:
     material: Sequence[str] = ()
 
 
-class CacheUse(BaseModel):
+class CacheUse(Frozen):
     """The cache's share in the calls of one model and feature (see `CacheStatistics`)."""
-
-    model_config = ConfigDict(frozen=True)
 
     provider: str
     model: str
@@ -37,14 +35,12 @@ class CacheUse(BaseModel):
     unpriced_hits: int
 
 
-class CacheStatistics(BaseModel):
+class CacheStatistics(Frozen):
     """How often an answer came from the cache, and what that saved, in USD.
 
     ``misses`` are calls that would have taken an answer from the cache and found none.
     ``unpriced_hits`` are hits whose saving is not known: ``saved_cost`` is at least that much.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     hits: int
     misses: int

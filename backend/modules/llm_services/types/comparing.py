@@ -5,8 +5,7 @@ from decimal import Decimal
 from typing import TypedDict
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
+from .frozen import Frozen
 from .payload import PayloadMode
 from .tools import Tool
 
@@ -25,7 +24,7 @@ class ReplayOptions(TypedDict, total=False):
     payload_mode: PayloadMode
 
 
-class ComparedAnswer(BaseModel):
+class ComparedAnswer(Frozen):
     """What one model made of one logged request.
 
     ``replay_id`` is the row of the replay. ``agreement`` goes from 0 to 1: the share of fields with
@@ -33,8 +32,6 @@ class ComparedAnswer(BaseModel):
     differ, line by line (``-`` as logged, ``+`` now, empty when they are equal). Both are ``None``
     where there is nothing to compare. ``cost`` is USD, ``None`` when the price is not known.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     request_id: UUID
     model: str
@@ -49,15 +46,13 @@ class ComparedAnswer(BaseModel):
     error: str | None = None
 
 
-class ComparedModel(BaseModel):
+class ComparedModel(Frozen):
     """What all requests took on one model. ``model`` is ``provider:model``, or ``as logged``.
 
     ``cost`` (USD) is the sum of what is known: ``unpriced`` answers have tokens and no known price;
     it is ``None`` when nothing is known. ``median_ms`` is the time of a whole call; ``agreement``
     the mean of those of the answers. Estimates know neither.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     model: str
     answered: int
@@ -70,23 +65,19 @@ class ComparedModel(BaseModel):
     agreement: float | None = None
 
 
-class LeftOut(BaseModel):
+class LeftOut(Frozen):
     """A logged request that is not compared, and why."""
-
-    model_config = ConfigDict(frozen=True)
 
     request_id: UUID
     reason: str
 
 
-class Comparison(BaseModel):
+class Comparison(Frozen):
     """Requests of the ledger beside the same on other models: ``str()`` shows it as a table.
 
     ``requests`` were compared; ``more`` says that others fit, beyond the limit. ``logged`` is what
     they took when they were made, ``answers`` (not for estimates) each one by request and model.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     estimated: bool
     requests: int

@@ -3,13 +3,15 @@
 from datetime import date, datetime
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from .frozen import Frozen
 
 HealthStatus: TypeAlias = Literal["ok", "degraded", "down"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+class _Part(Frozen):
+    model_config = ConfigDict(from_attributes=True)
 
 
 class DatabaseHealth(_Part):

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, SkipValidation
+from pydantic import ConfigDict, SkipValidation
 
+from .frozen import Frozen
 from .parts import ContentPart, TextPart
 from .reasoning import ReasoningItem
 from .tools import ToolCall
 
 
-class LLMMessageDTO(BaseModel):
+class LLMMessageDTO(Frozen):
     """One message of a conversation.
 
     ``content`` is text, or a list of parts: images, documents and sound in a user's message. What
@@ -22,7 +23,7 @@ class LLMMessageDTO(BaseModel):
     message of the list was wrong and is always an ``LLMInputError``.
     """
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(from_attributes=True)
 
     role: Annotated[str, SkipValidation]
     content: Annotated[str | Sequence[ContentPart], SkipValidation] = ""

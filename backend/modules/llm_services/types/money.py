@@ -3,18 +3,16 @@
 from datetime import date
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict
+from .frozen import Frozen
 
 
-class RecostReport(BaseModel):
+class RecostReport(Frozen):
     """What pricing rows again has come to; with ``dry_run`` what it would have.
 
     ``looked_at`` rows could be priced anew: ``changed`` of them have another cost now, of
     ``still_unknown`` ones nobody knows the price. Costs are USD over the rows looked at, as far as
     they are known. ``days`` (UTC) are those whose sums have changed.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     looked_at: int
     changed: int
@@ -25,7 +23,7 @@ class RecostReport(BaseModel):
     dry_run: bool
 
 
-class ReconcileReport(BaseModel):
+class ReconcileReport(Frozen):
     """A day's costs (UTC) as the vendor bills them, and as the ledger knows them, in USD.
 
     ``drift`` is the vendor's sum less ours: positive when there is spending that we do not know
@@ -34,8 +32,6 @@ class ReconcileReport(BaseModel):
     known, and ``maybe_paid`` ones may have been billed for answers that never arrived: both are a
     reason for drift.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     day: date
     provider: str

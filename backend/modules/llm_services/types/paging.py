@@ -6,8 +6,7 @@ from datetime import date, datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
+from .frozen import Frozen
 from .results import LLMRequestDTO
 
 Moment: TypeAlias = datetime | date
@@ -52,14 +51,12 @@ class Position:
         return urlsafe_b64encode(f"{self.at}|{self.id}".encode()).decode()
 
 
-class RequestPage(BaseModel):
+class RequestPage(Frozen):
     """Some requests, without the wide columns. ``next_cursor`` goes into ``after`` to get those
     that follow; it is ``None`` at the end. Rows that are written meanwhile shift nothing.
     ``looked_until`` is the time at which looking ended before the page was full, if it did:
     ``next_cursor`` goes on there.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     items: tuple[LLMRequestDTO, ...]
     next_cursor: str | None = None

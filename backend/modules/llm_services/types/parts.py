@@ -5,24 +5,22 @@ Like messages they are checked when they are sent, not when they are made.
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import Field, SkipValidation
+
+from .frozen import Frozen
 
 ImageDetail = Literal["auto", "low", "high", "original"]
 _Bytes: TypeAlias = Annotated[bytes | None, SkipValidation]
 _Text: TypeAlias = Annotated[str | None, SkipValidation]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class TextPart(_Part):
+class TextPart(Frozen):
     """Some text."""
 
     text: Annotated[str, SkipValidation]
 
 
-class MediaPart(_Part):
+class MediaPart(Frozen):
     """What is not text: its bytes, or where they are.
 
     Give ``data`` (``media_type`` is found by itself), or a ``url``: ``data:…;base64,…``, an

@@ -2,12 +2,13 @@
 
 import hashlib
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from .basic import JsonObject
+from .frozen import Frozen
 
 
-class ReasoningItem(BaseModel):
+class ReasoningItem(Frozen):
     """A piece of a model's reasoning, sealed by its vendor: nobody else can read it.
 
     It goes back with the answer that it belongs to, so that the model does not think the same
@@ -15,8 +16,6 @@ class ReasoningItem(BaseModel):
     ``before`` is its place in the answer: 0 for the text, n for the n-th call of a tool. ``item``
     is what the vendor gave, unchanged; the ledger keeps its ``digest``.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     provider: str
     model: str

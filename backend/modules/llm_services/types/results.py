@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, SkipValidation
+from pydantic import ConfigDict, SkipValidation
 
 from .basic import JsonObject
+from .frozen import Frozen
 from .messages import LLMMessageDTO
 from .reasoning import ReasoningItem
 from .tools import ToolCall
@@ -15,7 +16,7 @@ _Stored: TypeAlias = Annotated[JsonObject | None, SkipValidation]
 _StoredList: TypeAlias = Annotated[list[JsonObject] | None, SkipValidation]
 
 
-class LLMResponseDTO(BaseModel):
+class LLMResponseDTO(Frozen):
     """What a model answered, and what it took.
 
     ``model`` is the model that was asked, ``response_model`` the (often dated) name by which it
@@ -30,7 +31,7 @@ class LLMResponseDTO(BaseModel):
     A ``cached`` answer was given before: it took no tokens and cost nothing.
     """
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(from_attributes=True)
 
     content: str
     provider: str
@@ -64,7 +65,7 @@ class LLMResponseDTO(BaseModel):
         )
 
 
-class LLMRequestDTO(BaseModel):
+class LLMRequestDTO(Frozen):
     """A row of the ledger. ``messages``, ``response_content`` and ``response_raw`` are wide and
     filled only by ``get_request``; lists leave them ``None``. Times are aware, in UTC. JSON columns
     come as they are stored: an older engine may have written them.
@@ -76,7 +77,7 @@ class LLMRequestDTO(BaseModel):
     row's request on another model: sums of money leave it out.
     """
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     user_id: UUID | None

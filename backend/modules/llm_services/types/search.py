@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
-from pydantic import BaseModel, ConfigDict
-
 from .basic import JsonObject
 from .call_options import CallOptions, FallbackOptions
+from .frozen import Frozen
 
 SearchRecency = Literal["day", "week", "month", "year"]
 SearchContextSize = Literal["low", "medium", "high"]
@@ -48,10 +47,8 @@ class SearchOptions(CallOptions, FallbackOptions, total=False):
     resend: bool
 
 
-class SearchCitation(BaseModel):
+class SearchCitation(Frozen):
     """Where an answer names a page: ``answer.text[start:end]``."""
-
-    model_config = ConfigDict(frozen=True)
 
     start: int
     end: int
@@ -59,7 +56,7 @@ class SearchCitation(BaseModel):
     title: str
 
 
-class SearchResult(BaseModel):
+class SearchResult(Frozen):
     """A page that a search found. Title and snippet are plain text, written by others: escape them
     where you show them as HTML.
 
@@ -68,8 +65,6 @@ class SearchResult(BaseModel):
     "consulted" for one that was only read, whose ``title`` is its host and whose ``snippet`` is
     empty, since vendors tell no more. ``url`` is http or https.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     query: str
     position: int
@@ -83,7 +78,7 @@ class SearchResult(BaseModel):
         return self.model_dump()
 
 
-class SearchAnswer(BaseModel):
+class SearchAnswer(Frozen):
     """What a search for one query brought: the model's report, where it cites what, and the pages.
 
     ``text`` is the report as it came. ``searches`` are those that the vendor charges for;
@@ -91,8 +86,6 @@ class SearchAnswer(BaseModel):
     that failed beside others that did not has no text and no results: ``error_type`` is the
     ledger's word for why, and ``error`` says it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     query: str
     text: str

@@ -2,17 +2,14 @@
 
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
+from .frozen import Frozen
 from .messages import LLMMessageDTO
 from .results import LLMResponseDTO
 from .tools import ToolCall
 
 
-class ToolResult(BaseModel):
+class ToolResult(Frozen):
     """A call of a tool and what the model was told of it. ``failed``: it was an error."""
-
-    model_config = ConfigDict(frozen=True)
 
     call: ToolCall
     content: str
@@ -24,15 +21,13 @@ class ToolResult(BaseModel):
         return LLMMessageDTO(role="tool", content=self.content, tool_call_id=self.call.id)
 
 
-class ToolRun(BaseModel):
+class ToolRun(Frozen):
     """A loop of rounds: the model answers, tools are called, the model is told.
 
     ``response`` is the last one, ``messages`` the whole conversation with it, ready to be
     continued. ``cost`` is USD of all rounds whose price is known, ``None`` when none is. Each
     round is a row of the ledger: ``request_ids`` in their order, all of ``conversation_id``.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     response: LLMResponseDTO
     messages: tuple[LLMMessageDTO, ...]

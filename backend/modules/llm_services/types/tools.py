@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation
+from pydantic import BaseModel, Field, SkipValidation
 
 from .basic import JsonObject
+from .frozen import Frozen
 
 
-class ToolCall(BaseModel):
+class ToolCall(Frozen):
     """One call of a tool, as a model asked for it.
 
     ``arguments`` are what the model wrote, as decoded JSON. When they fit the tool, ``parsed`` is
@@ -17,8 +18,6 @@ class ToolCall(BaseModel):
     when they do not, or no such tool was offered, ``error`` says why, in words that may be told
     to the model. ``parsed`` is of this process only: it is not serialised and not pickled.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     name: str

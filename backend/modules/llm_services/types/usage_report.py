@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from .frozen import Frozen
 
 UsageDimension: TypeAlias = Literal[
     "day",
@@ -24,15 +24,13 @@ as long as the rows; what splits by them and something else is added up from the
 UsageOrder: TypeAlias = Literal["cost", "requests", "tokens"]
 
 
-class UsageTotals(BaseModel):
+class UsageTotals(Frozen):
     """Sums over requests. Tokens are those that were reported, by the subset rule of `Usage`.
 
     ``cost`` holds what is known: ``unpriced`` requests used something whose price is not known and
     are not in it. It is ``None`` when nothing is known, and 0 only when nothing was charged.
     ``attempts`` are the HTTP requests that were sent.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     requests: int
     completed: int
@@ -71,12 +69,10 @@ class UsageRow(UsageTotals):
     tenant: str | None = None
 
 
-class UsageOverview(BaseModel):
+class UsageOverview(Frozen):
     """A window at a glance: its sums by day and model, by model and by feature, days in order and
     the largest cost first, and models in use that are to be shut down.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     totals: UsageTotals
     days: tuple[UsageRow, ...]
@@ -85,15 +81,13 @@ class UsageOverview(BaseModel):
     retiring: tuple["RetiringUse", ...]
 
 
-class LatencyRow(BaseModel):
+class LatencyRow(Frozen):
     """How long a model's completed, not cached requests took, in milliseconds, retries included.
 
     With ``exact``, percentiles are true values (nearest rank). Else they come from counts within
     bounds that lie a factor of 1.41 apart and are off by less than that; of the time to the first
     token, which only streams have, the mean is known then, and no percentile.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     provider: str
     model: str
@@ -109,12 +103,10 @@ class LatencyRow(BaseModel):
     exact: bool
 
 
-class ErrorRow(BaseModel):
+class ErrorRow(Frozen):
     """Failures of one kind at one model, with the last of them as the example; of requests whose
     rows are gone there is none.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     error_type: str | None
     provider: str
@@ -126,10 +118,8 @@ class ErrorRow(BaseModel):
     last_message: str | None
 
 
-class CallerRow(BaseModel):
+class CallerRow(Frozen):
     """Who calls a model: a feature on behalf of a user, how often, and when last."""
-
-    model_config = ConfigDict(frozen=True)
 
     feature: str | None
     user_id: UUID | None
@@ -139,12 +129,10 @@ class CallerRow(BaseModel):
     last_at: datetime
 
 
-class RetiringUse(BaseModel):
+class RetiringUse(Frozen):
     """A model in use that stops answering on ``day``, as its vendor has announced; ``days_left``
     are negative once it has. ``instead`` is what the vendor names.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     provider: str
     model: str
@@ -154,17 +142,15 @@ class RetiringUse(BaseModel):
     instead: str | None
 
 
-class ModelCount(BaseModel):
+class ModelCount(Frozen):
     """A model and how many requests it is about."""
-
-    model_config = ConfigDict(frozen=True)
 
     provider: str
     model: str
     requests: int
 
 
-class CostHealth(BaseModel):
+class CostHealth(Frozen):
     """How far the costs of a window can be believed.
 
     ``unpriced`` are models with requests whose price is not known, ``overridden`` those priced by
@@ -174,8 +160,6 @@ class CostHealth(BaseModel):
     latest day on which one of its prices began, and the age is counted from there: what vendors
     changed since the table was made is not in it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     requests: int
     unpriced: tuple[ModelCount, ...]
