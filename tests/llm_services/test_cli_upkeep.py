@@ -57,12 +57,12 @@ def test_purging_says_what_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
     insert_rows([a_row(created_at=OLD, payload_state="full") for _ in range(2)])
     assert answer("purge") == {"scrubbed": 0, "deleted": 0, "remaining": 0, "finished": True}
     monkeypatch.setenv("LLM_PAYLOAD_RETENTION_DAYS", "30")
-    left = run("purge", "--budget", "0.000001")
+    left = run("purge", "--budget", "1e-9")
     assert (left.exit_code, left.stdout) == (
         1,
         "0 rows lost their content, 0 are gone, 2 left: run it again\n",
     )
-    monkeypatch.setattr(forgetting, "_SLICE", 1e-6)
+    monkeypatch.setattr(forgetting, "_SLICE", 1e-9)
     assert run("purge", "--budget", "0.05").exit_code == 1
     monkeypatch.setattr(forgetting, "_SLICE", 60)
     assert run("purge").stdout == "2 rows lost their content, 0 are gone\n"
