@@ -7,6 +7,7 @@ wait for it. Plain dependencies have one anyway: FastAPI calls them in its own.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from fastapi import Depends
@@ -90,10 +91,15 @@ async def _held() -> AsyncIterator["Runtime"]:
         yield runtime
 
 
+@cache
 def _load() -> None:
-    """Everything that a call goes through, with the DTOs that all calls use."""
-    from . import config, service  # noqa: F401 - loaded here so that it need not be on the loop
+    """Everything that a call goes through, the DTOs that all calls use, and the settings: reading
+    them takes 70 ms for the first time. Raises `LLMConfigurationError`.
+    """
+    from . import service  # noqa: F401 - loaded here so that it need not be on the loop
+    from .wiring import configured
 
+    configured()
     for dto in (LLMMessageDTO, LLMResponseDTO, LLMRequestDTO):
         dto.model_rebuild()
 

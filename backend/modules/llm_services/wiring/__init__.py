@@ -6,9 +6,11 @@ from modules.llm_services.providers.factory import problem_of
 from .retiring import retiring_models
 from .runtime import Runtime
 from .runtimes import held, hold, media_store, release, runtime_for, runtime_of
+from .startup import configured
 
 __all__ = [
     "Runtime",
+    "configured",
     "held",
     "hold",
     "media_store",

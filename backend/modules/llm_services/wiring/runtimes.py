@@ -17,6 +17,7 @@ from weakref import WeakSet
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from modules.llm_services.config import environment_key
 from modules.llm_services.media import MediaStore
 
 from .retiring import warn_about_retiring
@@ -47,10 +48,6 @@ def runtime_for(session: Session) -> Runtime:
 
 def runtime_of(engine: Engine) -> Runtime:
     """The runtime of a database under the current settings, made when there is none."""
-    from modules.llm_services.config import (
-        environment_key,  # loads pydantic-settings, which importing need not pay for
-    )
-
     key = environment_key()
     return _runtimes(engine).get(key) or _made(engine, key)
 

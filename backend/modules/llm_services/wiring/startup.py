@@ -1,19 +1,14 @@
 """The settings as a process starts with them: whatever is wrong with them is said then, at once."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
+from modules.llm_services.config import LLMConfig, create_llm_config_from_env
 from modules.llm_services.exceptions import LLMConfigurationError
 from modules.llm_services.pricing import load_overrides
 from modules.llm_services.providers.factory import provider_faults, provider_names
 from modules.llm_services.redaction import load_redactors
 from modules.llm_services.roles import role_faults
-
-if TYPE_CHECKING:
-    from modules.llm_services.config import LLMConfig
 
 _LOGGER = logging.getLogger(__package__.rpartition(".")[0])
 
@@ -23,8 +18,6 @@ def configured() -> LLMConfig:
 
     Raises `LLMConfigurationError` with every fault.
     """
-    from modules.llm_services.config import create_llm_config_from_env
-
     config = create_llm_config_from_env(_faults)
     if config.log_level is not None:
         _LOGGER.setLevel(config.log_level)
