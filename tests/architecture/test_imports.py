@@ -21,7 +21,7 @@ HEAVY = frozenset(
     )
 )
 ROOMS = {
-    *("public", "doors", "problems", "web", "attribution", "loops", "thresholds"),
+    *("public", "doors", "problems", "web", "attribution", "forks", "loops", "thresholds"),
     *("exceptions", "protocols", "types"),
 }
 """What siblings see, and no room of the road that a call takes."""

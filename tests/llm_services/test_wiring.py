@@ -256,6 +256,38 @@ if child:
     assert statuses() == ["completed"] * 3
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_fork_waits_for_a_runtime_that_is_being_made(database_url: str, vendor: Sandbox) -> None:
+    """The child has no thread that would ever finish it, and would wait for that."""
+    script = """
+import os, signal, sys, threading, time
+sys.path[:0] = ["backend"]
+from modules.llm_services.wiring import runtimes
+from modules.shared.db import get_engine
+
+inside, configured = threading.Event(), runtimes.configured
+
+def slowly():
+    inside.set()
+    time.sleep(0.2)
+    return configured()
+
+runtimes.configured = slowly
+making = threading.Thread(target=runtimes.runtime_of, args=(get_engine(),))
+making.start()
+inside.wait()
+child = os.fork()
+if not child:
+    signal.alarm(30)
+    runtimes.runtime_of(get_engine())
+    os._exit(0)
+making.join()
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=60)
+
+
 def test_the_log_level_is_the_modules(
     database_url: str,
     vendor: Sandbox,

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from modules.shared.db import get_engine, get_session, session_factory
 
+from .forks import fork_safe_lock
 from .loops import running_loop
 from .protocols import LLMServicesAdminProvider, LLMServicesProvider
 from .types import LLMMessageDTO, LLMRequestDTO, LLMResponseDTO
@@ -22,6 +23,8 @@ from .types.images import GeneratedImage
 
 if TYPE_CHECKING:
     from .wiring import Runtime
+
+_loading = fork_safe_lock()
 
 
 def llm_services_provider(session: Session = Depends(get_session)) -> LLMServicesProvider:
@@ -31,6 +34,7 @@ def llm_services_provider(session: Session = Depends(get_session)) -> LLMService
     of its own: it survives your rollback, and your work is never committed by us. Commit before
     you await a model, or your session holds its connection all the while.
     """
+    _load()
     from .repo import LLMRequestRepo
     from .service import LLMService
 
@@ -43,6 +47,7 @@ def llm_services_admin_provider(
     """FastAPI's way in for operators. It reads everybody's rows: the route must be protected by a
     dependency of yours.
     """
+    _load()
     from .repo import LLMRequestRepo
     from .service import LLMAdminService
 
@@ -96,12 +101,13 @@ def _load() -> None:
     """Everything that a call goes through, the DTOs that all calls use, and the settings: reading
     them takes 70 ms for the first time. Raises `LLMConfigurationError`.
     """
-    from . import service  # noqa: F401 - loaded here so that it need not be on the loop
-    from .wiring import configured
+    with _loading:
+        from . import service  # noqa: F401 - loaded here so that it need not be on the loop
+        from .wiring import configured
 
-    configured()
-    for dto in (LLMMessageDTO, LLMResponseDTO, LLMRequestDTO):
-        dto.model_rebuild()
+        configured()
+        for dto in (LLMMessageDTO, LLMResponseDTO, LLMRequestDTO):
+            dto.model_rebuild()
 
 
 def read_image(url: str) -> GeneratedImage:

@@ -8,7 +8,6 @@ ledger along, and two applications in one process do not mix.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from modules.llm_services.config import environment_key
+from modules.llm_services.forks import fork_safe_lock
 from modules.llm_services.media import MediaStore
 
 from .retiring import warn_about_retiring
@@ -26,7 +26,7 @@ from .startup import configured
 
 _engines: WeakSet[Engine] = WeakSet()
 _RUNTIMES = "_llm_services_runtimes"
-_MAKING = threading.Lock()
+_MAKING = fork_safe_lock()
 _inherited: list[dict[object, Runtime]] = []
 
 
@@ -114,8 +114,4 @@ def _forget_after_fork() -> None:
     _inherited.extend(vars(engine).pop(_RUNTIMES, {}) for engine in list(_engines))
 
 
-_at_fork = getattr(os, "register_at_fork", lambda **_hooks: None)
-_at_fork(after_in_child=_forget_after_fork)
-_at_fork(  # no child inherits a lock that nobody will release
-    before=_MAKING.acquire, after_in_parent=_MAKING.release, after_in_child=_MAKING.release
-)
+getattr(os, "register_at_fork", lambda **_hooks: None)(after_in_child=_forget_after_fork)
