@@ -253,6 +253,16 @@ async def test_missing_usage_is_unknown(llm: LLMServicesProvider) -> None:
     assert (row.tokens_used, row.cost_estimate) == (None, None)
 
 
+async def test_another_model_than_the_one_that_was_asked(llm: LLMServicesProvider) -> None:
+    """The row names both, and an answer is priced by the model that gave it, known or not."""
+    response, request_id = await llm.generate_response(VOLCANOES, model="openai:gpt-4o:wrong_model")
+    row = llm.get_request(request_id)
+    assert row is not None
+    assert response.tokens_used == row.tokens_used != 0
+    assert (row.model, row.response_model) == ("gpt-4o:wrong_model", "sandbox-other-model")
+    assert (row.cost_estimate, row.cost_source) == (None, "unknown")
+
+
 async def test_estimates_learn_from_the_ledger(llm: LLMServicesProvider) -> None:
     """The vendor counts differently from us; after some calls the estimate follows its counts."""
     before = llm.estimate_cost(VOLCANOES, model="gpt-4o")
