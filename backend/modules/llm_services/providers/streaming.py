@@ -63,8 +63,10 @@ class ProviderStream:
 
     @property
     def text(self) -> str:
-        """What was said so far."""
-        return self._early.text if self._early else self._reader.text
+        """What was handed on so far. More may have come in the same piece of the body."""
+        said = self._early.text if self._early else self._reader.text
+        unread = (piece.text for piece in self._waiting if isinstance(piece, TextDelta))
+        return said.removesuffix("".join(unread))
 
     def __aiter__(self) -> "ProviderStream":
         return self
