@@ -1,20 +1,21 @@
 """What the ledger costs, and how long an outage is felt. From the root, with a PostgreSQL:
 
-    PYTHONPATH=backend:. python benchmarks/ledger_writes.py [cost] [drain] [outage]
+    PYTHONPATH=backend:. python benchmarks/ledger_writes.py [cost] [drain] [outage] [kills]
 
 ``cost``: rows opened and settled, one and a hundred at once. ``drain``: 10,000 spooled rows while
-calls go on. ``outage``: PostgreSQL stopped for ten seconds under a hundred calls a second.
+calls go on. ``outage``: PostgreSQL stopped for ten seconds under a hundred calls a second, and how
+late the loop is meanwhile. ``kills``: the same with one of 20 connections that is killed twice.
 """
 
 import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import Engine, create_engine, text
 
 from modules.llm_services.executor import Executor
 from modules.llm_services.ids import uuid7
@@ -33,12 +34,15 @@ from modules.llm_services.recording.rows import opening_row, outcome
 from modules.llm_services.types import Call, LLMMessageDTO, Usage
 from modules.shared.db import engine_for
 from tests.support.migrations import upgrade
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, StopMode
 
 PATIENCE = 2.0
 POLICY = PayloadPolicy()
 LEFT_BEHIND = 5_000  # calls, of two rows each
-STOPS, STARTS, ENDS = 300, 1_300, 1_600  # of the calls, a hundred a second
+OUTAGE = ((300, 1_300),)  # with which call the server goes and comes, a hundred a second
+KILLS = ((300, 500), (1_300, 1_500))
+AFTERWARDS = 300  # calls
+FEW = 20  # connections that the server has in all
 
 
 def a_call() -> Call:
@@ -82,7 +86,7 @@ class Bench:
     def rows(self) -> dict[str, int]:
         with self.engine.connect() as connection:
             statement = text("SELECT status, count(*) FROM llm_requests GROUP BY status")
-            return dict(connection.execute(statement).tuples().all())
+            return {str(row[0]): int(row[1]) for row in connection.execute(statement)}
 
     def tell(self, what: str, seconds: float) -> None:
         took, count = sorted(self.took), len(self.took)
@@ -131,29 +135,77 @@ async def drain(url: str) -> None:
         say(f"drained after {time.perf_counter() - began:.1f} s")
 
 
-async def outage(server: PostgresServer, url: str) -> None:
+async def outage(
+    server: PostgresServer, url: str, mode: StopMode, breaks: Sequence[tuple[int, int]]
+) -> None:
+    """A hundred calls a second; the server goes with the first call of each pair, and comes back
+    with the second.
+    """
     async with bench(url) as ledger:
-        calls: list[asyncio.Task[None]] = []
-        stopping: list[asyncio.Future[None]] = []
+        under_way: list[asyncio.Future[None]] = []
+        goes, comes = (set(numbers) for numbers in zip(*breaks, strict=True))
         began = time.perf_counter()
-        for number in range(ENDS):
-            await asyncio.sleep(max(0.0, began + number / 100 - time.perf_counter()))
-            calls.append(asyncio.create_task(ledger.call()))
-            if number == STOPS:
-                stopping.append(asyncio.ensure_future(asyncio.to_thread(server.stop, "immediate")))
-            if number == STARTS:
-                back = time.perf_counter()
-                stopping.append(asyncio.ensure_future(asyncio.to_thread(server.start)))
-        await asyncio.gather(*calls, *stopping)
-        ledger.tell("10 s outage", time.perf_counter() - began)
-        while (await asyncio.to_thread(ledger.writer.status)).mode == "away":  # noqa: ASYNC110 - another thread changes it
-            await asyncio.sleep(0.05)
+        with lateness() as late:
+            for number in range(breaks[-1][1] + AFTERWARDS):
+                await asyncio.sleep(max(0.0, began + number / 100 - time.perf_counter()))
+                under_way.append(asyncio.create_task(ledger.call()))
+                if number in goes:
+                    under_way.append(asyncio.ensure_future(asyncio.to_thread(server.stop, mode)))
+                if number in comes:
+                    back = time.perf_counter()
+                    under_way.append(asyncio.ensure_future(asyncio.to_thread(server.start)))
+            await asyncio.gather(*under_way)
+        ledger.tell(f"{mode}, {len(breaks)} times", time.perf_counter() - began)
+        await is_back(ledger.writer)
         say(f"back and drained {time.perf_counter() - back:.1f} s after the start of the server")
+        late.sort()
+        say(
+            f"loop late by {late[len(late) * 999 // 1000]:.3f} s at p99.9, {late[-1]:.3f} s at most"
+        )
+        say(f"connections to the server, this question's included: {connections(ledger.engine)}")
         ledger.engine.dispose()
 
 
+async def is_back(writer: LedgerWriter) -> None:
+    while (await asyncio.to_thread(writer.status)).mode == "away":  # noqa: ASYNC110 - a thread's
+        await asyncio.sleep(0.05)
+
+
+@contextmanager
+def lateness() -> Iterator[list[float]]:
+    """By how many seconds a timer of 5 ms is late, each time."""
+    late: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            due = time.perf_counter() + 0.005
+            await asyncio.sleep(0.005)
+            late.append(time.perf_counter() - due)
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield late
+    finally:
+        ticking.cancel()
+
+
+def connections(engine: Engine) -> int:
+    with engine.connect() as connection:
+        statement = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        return int(connection.execute(text(statement)).scalar_one())
+
+
+def with_few_connections(server: PostgresServer, url: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"ALTER SYSTEM SET max_connections = {FEW}"))
+    engine.dispose()
+    server.stop("fast")
+    server.start()
+
+
 def main() -> None:
-    wanted = sys.argv[1:] or ["cost", "drain", "outage"]
+    wanted = sys.argv[1:] or ["cost", "drain", "outage", "kills"]
     with PostgresServer() as server:
         urls = [f"sqlite:///{tempfile.mkdtemp()}/ledger.db", server.url(server.create_database())]
         for url in urls:
@@ -164,7 +216,10 @@ def main() -> None:
             if "drain" in wanted:
                 asyncio.run(drain(url))
         if "outage" in wanted:
-            asyncio.run(outage(server, urls[1]))
+            asyncio.run(outage(server, urls[1], "immediate", OUTAGE))
+        if "kills" in wanted:
+            with_few_connections(server, urls[1])
+            asyncio.run(outage(server, urls[1], "kill", KILLS))
 
 
 if __name__ == "__main__":

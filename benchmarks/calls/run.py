@@ -18,7 +18,7 @@ from statistics import median
 
 from tests.support.postgres import PostgresServer
 
-from .clients import CACHING, CLIENTS, REFERENCE
+from .clients import CLIENTS, REFERENCE, makes
 from .environments import ROOT, python_of
 from .report import Cell, Figures, write
 
@@ -95,7 +95,7 @@ def plan(
         Run(client, mode, number, max(CALLS[mode] // share, number), messages)
         for mode, number, messages in rows
         for client in clients
-        if mode != "cache" or client in CACHING
+        if makes(client, mode)
     ]
 
 

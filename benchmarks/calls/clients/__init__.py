@@ -19,12 +19,19 @@ CLIENTS: Mapping[str, str] = {
     "langchain": "langchain-openai",
     "litellm": "litellm",
     "pydantic_ai": "pydantic-ai",
+    "floor": "aiohttp, JSON and two commits, nothing else",
 }
 """The file of each client, and what the tables call it."""
 
 REFERENCE = "sdk"
-CACHING = frozenset({"module", "langchain"})
-"""Clients with a cache that they bring along; litellm's needs its proxy's dependencies."""
+_CACHING = frozenset({"module", "langchain"})  # litellm's cache needs its proxy's dependencies
+
+
+def makes(client: str, mode: str) -> bool:
+    """Whether a client makes calls of that kind."""
+    if client == "floor":
+        return mode == "text"
+    return mode != "cache" or client in _CACHING
 
 
 class Client(Protocol):
