@@ -480,12 +480,12 @@ async def split(chunks: Iterable[bytes]) -> list[ServerEvent]:
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 async def test_events_do_not_depend_on_how_bytes_arrive(size: int, newline: str) -> None:
     """Every split of the same bytes gives the same events: names, many lines, comments, UTF-8."""
-    text = ": hello|event: greet|data: a|data: ü|id: 7||data:b|||data: cut off|"
+    text = ": hello|event: greet|data: a|data: ü|id: 7||event:b|data:b|||data: cut off|"
     raw = text.replace("|", newline).encode()
     chunks = [raw[start : start + size] for start in range(0, len(raw), size)]
     assert await split(chunks) == [
         ServerEvent("greet", "a\nü".encode()),
-        ServerEvent("", b"b"),
+        ServerEvent("b", b"b"),
     ]
 
 

@@ -50,6 +50,10 @@ class DiskStore:
         """What is kept under a key."""
         return await asyncio.to_thread(self._attempted, _get, key)
 
+    def at_hand(self, _key: str) -> bytes | None:
+        """Nothing: what is kept here has to be waited for."""
+        return None
+
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncIterator[bytes | None]:
         """The same: processes that share the file do not wait for each other."""

@@ -29,6 +29,10 @@ class MemoryStore:
 
     async def get(self, key: str) -> bytes | None:
         """What is kept under a key."""
+        return self.at_hand(key)
+
+    def at_hand(self, key: str) -> bytes | None:
+        """The same."""
         with self._lock:
             kept = self._entries.get(key)
             if kept is None:
@@ -42,7 +46,7 @@ class MemoryStore:
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncIterator[bytes | None]:
         """The same: nobody else shares this store."""
-        yield await self.get(key)
+        yield self.at_hand(key)
 
     async def put(self, key: str, packed: bytes, labels: Labels, seconds: float) -> None:
         """Keep bytes, and forget what is then too much."""

@@ -61,6 +61,10 @@ class RedisStore:
         found = await self._attempted(lambda redis: redis.get(_entry(key)))
         return found if isinstance(found, bytes) else None
 
+    def at_hand(self, _key: str) -> bytes | None:
+        """Nothing: what is kept here has to be waited for."""
+        return None
+
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncIterator[bytes | None]:
         """The same; when there is nothing, alone among all processes for as long as it takes."""

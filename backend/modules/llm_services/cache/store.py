@@ -16,6 +16,10 @@ class CacheStore(Protocol):
         """What is kept under a key."""
         ...
 
+    def at_hand(self, key: str, /) -> bytes | None:
+        """The same where nothing has to be waited for: in this process's memory."""
+        ...
+
     def turn(self, key: str) -> AbstractAsyncContextManager[bytes | None]:
         """The same, and when there is nothing: alone, among all processes that share the store,
         with the right to find out. Waits while another process does.

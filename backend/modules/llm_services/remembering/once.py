@@ -72,7 +72,9 @@ class Remembering:
             async with self._turn(key, until) as packed:
                 return _fresh(key, packed, policy) or await asked_for()
 
-        entry = await _within_deadline(call, self._flights.share(key, lead, until))
+        entry = _fresh(key, self.store.at_hand(key), policy)
+        if entry is None:
+            entry = await _within_deadline(call, self._flights.share(key, lead, until))
         return asked or self._given(entry, call, record) or await self._instead(call, record, ask)
 
     async def replay(self, call: Call, record: CallRecord) -> Reply | None:

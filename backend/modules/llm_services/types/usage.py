@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, TypeVar
 
 
@@ -41,7 +42,8 @@ class Usage:
 
     def as_dict(self) -> dict[str, Any]:
         """The reported units only, as the row's ``attempts`` keep them: JSON, money as text."""
-        known = {name: count for name in _UNITS if (count := getattr(self, name)) is not None}
+        counts = zip(_UNITS, _counts(self), strict=True)
+        known = {name: count for name, count in counts if count is not None}
         if self.reported_cost is not None:
             known["reported_cost"] = f"{self.reported_cost:f}"
         return known
@@ -56,6 +58,7 @@ class Usage:
 
 
 _UNITS = tuple(field.name for field in fields(Usage))
+_counts = attrgetter(*_UNITS)
 _Count = TypeVar("_Count", int, float, Decimal)
 
 
