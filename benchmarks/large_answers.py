@@ -11,13 +11,12 @@ its own.
 import asyncio
 import ctypes
 import gc
-import multiprocessing
 import os
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.large_vendor import MB, TEXTS, vendor
+from benchmarks.large_vendor import MB, TEXTS, serving
 from modules.llm_services.public import (
     LLMBadResponseError,
     LLMMessageDTO,
@@ -88,19 +87,13 @@ async def run(answers: int) -> list[str]:
 
 def main(answers: int) -> int:
     """The exit code."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(
-        target=vendor, args=(theirs,), daemon=True
-    )
-    process.start()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, serving() as vendor:
         url = f"sqlite:///{folder}/answers.db"
         os.environ |= {"DATABASE_URL": url, "LLM_SPOOL_DIR": f"{folder}/spool"}
-        os.environ |= {"OPENAI_API_KEY": "sk-sandbox", "OPENAI_BASE_URL": ours.recv()}
+        os.environ |= {"OPENAI_API_KEY": "sk-sandbox", "OPENAI_BASE_URL": vendor}
         os.environ |= {"LLM_WRITE_TIMEOUT": "30"}
         upgrade(url)
         wrong = asyncio.run(run(answers))
-        process.terminate()
     print("; ".join(wrong) or "all is as it should be")
     return bool(wrong)
 

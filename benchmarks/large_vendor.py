@@ -8,9 +8,10 @@ Batches, vectors and pictures are large as well.
 import base64
 import gzip
 import json
+import multiprocessing
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from typing import Any, ClassVar
@@ -176,3 +177,15 @@ def vendor(ours: Connection) -> None:
     server = Server(("127.0.0.1", 0), Vendor)
     ours.send(f"http://127.0.0.1:{server.server_port}/v1")
     server.serve_forever()
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The vendor in a process of its own; its base URL."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=vendor, args=(theirs,), daemon=True
+    )
+    process.start()
+    yield ours.recv()
+    process.terminate()

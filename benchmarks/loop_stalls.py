@@ -10,7 +10,6 @@ interpreter). Exits with 1 when either is over 50 ms. The vendor is a process of
 
 import asyncio
 import gc
-import multiprocessing
 import os
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from benchmarks.large_vendor import LINES, MB, TEXTS, Catalogue, vendor
+from benchmarks.large_vendor import LINES, MB, TEXTS, Catalogue, serving
 from modules.llm_services.public import (
     BatchRequest,
     LLMError,
@@ -229,18 +228,12 @@ def main(wanted: str) -> int:
 
 
 if __name__ == "__main__":
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(
-        target=vendor, args=(theirs,), daemon=True
-    )
-    process.start()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, serving() as vendor:
         url = f"sqlite:///{folder}/stalls.db"
         budget = '[{"scope": "tenant", "period": "day", "tokens": 1000000000000}]'
         os.environ |= {"DATABASE_URL": url, "LLM_SPOOL_DIR": f"{folder}/spool"}
-        os.environ |= {"OPENAI_API_KEY": "sk-sandbox-key", "OPENAI_BASE_URL": ours.recv()}
+        os.environ |= {"OPENAI_API_KEY": "sk-sandbox-key", "OPENAI_BASE_URL": vendor}
         os.environ |= {"LLM_BUDGETS": budget, "LLM_WRITE_TIMEOUT": "30"}
         upgrade(url)
         code = main(" ".join(sys.argv[1:]))
-        process.terminate()
     sys.exit(code)

@@ -30,19 +30,6 @@ NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
-    """A session as a caller has it."""
-    with session_factory()() as session:
-        yield session
-
-
-@pytest.fixture
-def admin(session: Session) -> LLMServicesAdminProvider:
-    """The operators' provider."""
-    return llm_services_admin_provider(session)
-
-
 def ids(page: RequestPage) -> list[UUID]:
     """The requests of a page."""
     return [row.id for row in page.items]

@@ -1,6 +1,5 @@
 """Rows in, rows out, through the caller's session, which the caller commits."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,18 +12,11 @@ from modules.llm_services.models import LLMRequest
 from modules.llm_services.public import llm_services_provider
 from modules.llm_services.repo import LLMRequestRepo
 from modules.llm_services.types import LLMMessageDTO
-from modules.shared.db import get_session, session_factory
+from modules.shared.db import get_session
 from sandbox import Sandbox
 from tests.support.ledger import rows
 
 HELLO = [LLMMessageDTO(role="user", content="Hello there, how are you?")]
-
-
-@pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
-    """A session as a caller has it."""
-    with session_factory()() as session:
-        yield session
 
 
 def a_row(**values: Any) -> LLMRequest:

@@ -2,14 +2,13 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, update
-from sqlalchemy.orm import Session
 
 from modules.llm_services import repo
 from modules.llm_services.models import LLMRequest
@@ -18,29 +17,15 @@ from modules.llm_services.public import (
     LLMRecordingError,
     LLMServicesAdminProvider,
     UsageTotals,
-    llm_services_admin_provider,
     llm_services_lifespan,
 )
-from modules.shared.db import get_engine, session_factory
+from modules.shared.db import get_engine
 from tests.support.ledger import daily_rows
 from tests.support.overview import TODAY, a_row, added_up, insert_rows, varied_rows
 
 DAY = timedelta(days=1)
 DAYS = 12
 SINCE = TODAY - DAYS * DAY
-
-
-@pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
-    """A session as a caller has it."""
-    with session_factory()() as session:
-        yield session
-
-
-@pytest.fixture
-def admin(session: Session) -> LLMServicesAdminProvider:
-    """The operators' provider."""
-    return llm_services_admin_provider(session)
 
 
 @pytest.fixture

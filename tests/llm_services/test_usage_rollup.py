@@ -1,6 +1,6 @@
 """What the daily sums say of users, the cache and failures: the same as the rows, for longer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import delete, text, update
-from sqlalchemy.orm import Session
 
 from modules.llm_services.models import DailyUsage, LLMRequest
 from modules.llm_services.public import (
@@ -16,10 +15,9 @@ from modules.llm_services.public import (
     ErrorRow,
     LLMServicesAdminProvider,
     UsageRow,
-    llm_services_admin_provider,
     open_llm_services_admin,
 )
-from modules.shared.db import get_engine, session_factory
+from modules.shared.db import get_engine
 from tests.support.ledger import daily_rows
 from tests.support.overview import TODAY, USERS, a_row, insert_rows, varied_rows
 
@@ -27,19 +25,6 @@ DAY = timedelta(days=1)
 DAYS = 6
 SINCE = TODAY - DAYS * DAY
 ANN, BOB, EVE = USERS[:3]
-
-
-@pytest.fixture
-def session(database_url: str) -> Iterator[Session]:
-    """A session as a caller has it."""
-    with session_factory()() as session:
-        yield session
-
-
-@pytest.fixture
-def admin(session: Session) -> LLMServicesAdminProvider:
-    """The operators' provider."""
-    return llm_services_admin_provider(session)
 
 
 @pytest.fixture
